@@ -1,0 +1,1 @@
+"""Measures of a reconstruction, as the video-tokenizer literature computes them."""

@@ -1,0 +1,1 @@
+"""Training of a VidTwin on transformers' Trainer."""
