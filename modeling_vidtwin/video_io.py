@@ -11,6 +11,7 @@ import errno
 import heapq
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -37,11 +38,12 @@ _COUNTABLE = ("mp4", "matroska", "avi", "gif")
 # ... and those whose header says how long the video is. FFmpeg guesses the length of all others.
 _LENGTH_IN_HEADER = ("mp4", "matroska", "avi")
 
-# These decoders mark every picture they had to guess (`frame.is_corrupt`), and told to stop at errors would also
-# refuse intact but sloppy files. The others are told to stop: they hide damage otherwise.
+# These decoders mark every picture they had to guess (`frame.is_corrupt`); told to stop at errors, they would
+# also refuse intact but sloppy files. The others are told to stop: they hide damage otherwise.
 _MARKS_GUESSED_PICTURES = ("h264", "mpeg4", "mpeg2video", "mpeg1video")
 
-# Numbers of ITU-T H.273 for the matrix that swscale knows. It takes BT.601 where a file names none, as FFmpeg does.
+# Colour matrices, by their numbers in ITU-T H.273, that swscale knows. A file that names none, or another
+# one, is read as BT.601, as FFmpeg itself does.
 _BT601, _BT709 = 5, 1
 _KNOWN_MATRICES = (1, 4, 5, 6, 7, 9)
 
@@ -50,6 +52,8 @@ _MUXERS = {
 }  # fmt: skip
 _MAX_FPS = 1000
 _MAX_GIF_FPS = 50
+
+_Frame = Any  # av.VideoFrame, whose stubs make every time stamp optional
 
 
 class VideoError(ValueError):
@@ -60,9 +64,9 @@ class VideoError(ValueError):
 class VideoInfo:
     """What a video file says of itself.
 
-    `height` and `width` are those of the picture as shown, turned by `rotation` degrees clockwise. `fps` is the
-    average rate by time stamps. `num_frames` is what the container lists, None where it does not; `duration` is
-    in seconds, None where only a guess exists.
+    `height` and `width` are those of the picture as shown, turned by `rotation` degrees clockwise. `fps` is
+    the average rate by time stamps. `num_frames` is what the container lists, None where it does not;
+    `duration` is in seconds, None where only a guess exists.
     """
 
     path: str
@@ -78,12 +82,12 @@ class VideoReader:
     """The frames of a video file, uint8 `y x c`, one after another; to be iterated once.
 
     With `fps` None every frame comes once, in the order shown. With a rate, frame k is the one shown at
-    `start + k / fps` seconds after the first, up to the end of the last one's display. Frames no longer shown at
-    `start` are left out. Turned and mirrored as players do; pictures with alpha are laid over black; pixels that
-    are not square stay as stored, and high dynamic range is not tone mapped.
+    `start + k / fps` seconds after the first, up to the end of the last one's display. Frames no longer shown
+    at `start` are left out. Pictures are turned and mirrored as players do, and laid over black where they
+    have alpha; pixels that are not square stay as stored, and high dynamic range is not tone mapped.
 
-    A file that cannot be opened, a damaged frame, a change of size, time stamps that do not grow and an end that
-    comes too early are VideoErrors.
+    A file that cannot be opened, a damaged frame, a change of size, time stamps that do not grow and an end
+    that comes too early are VideoErrors.
     """
 
     def __init__(self, path: str | os.PathLike, fps: float | Fraction | None = None, start: float = 0.0):
@@ -97,10 +101,10 @@ class VideoReader:
         with _named_errors(self._path), ExitStack() as on_failure:
             self._open()
             on_failure.callback(self.close)
-            fps, num_frames, duration = self._measure()
-            self._tick = self._stream.time_base
-            self._usual = 1 / (fps * self._tick)  # ticks that a frame is shown
-            self._frames = self._decoded()
+            average, num_frames, duration = self._measure()
+            self._tick: Fraction = self._stream.time_base
+            self._usual = 1 / (average * self._tick)  # ticks that a frame is shown
+            self._frames: Iterator[_Frame] = self._decoded()
             first = next(self._frames, None)
             if first is None:
                 raise VideoError(f"{self._path}: holds no frame that can be decoded.")
@@ -111,8 +115,8 @@ class VideoReader:
             on_failure.pop_all()
         height, width = (first.height, first.width) if xx else (first.width, first.height)
         rotation = {(1, 0): 0, (0, 1): 90, (-1, 0): 180, (0, -1): 270}[xx, xy]
-        self.info = VideoInfo(self._path, height, width, fps, num_frames, duration, rotation)
-        self.fps = rate or self.info.fps
+        self.info = VideoInfo(self._path, height, width, average, num_frames, duration, rotation)
+        self.fps = rate or average
         self._resample = rate is not None
 
     def __enter__(self) -> VideoReader:
@@ -139,15 +143,15 @@ class VideoReader:
     def _open(self) -> None:
         # `file:` keeps FFmpeg from taking a name like `a:b.mp4` or `http://...` for a protocol.
         try:
-            self._container = av.open(f"file:{self._path}", metadata_errors="replace")
+            self._container: Any = av.open(f"file:{self._path}", metadata_errors="replace")
         except av.InvalidDataError as error:
-            raise VideoError(f"{self._path}: is empty, damaged or no video of a form FFmpeg knows.") from error
+            raise VideoError(f"{self._path}: is empty, damaged or no video FFmpeg knows.") from error
         videos = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
         if not videos or videos[0].codec_context is None:
             self._container.close()
             what = "no video stream" if not videos else "video of a codec unknown to FFmpeg"
             raise VideoError(f"{self._path}: holds {what}.")
-        self._stream = videos[0]
+        self._stream: Any = videos[0]
         self._stream.thread_type = "AUTO"
         codec = self._stream.codec_context
         if codec.name not in _MARKS_GUESSED_PICTURES:
@@ -159,7 +163,7 @@ class VideoReader:
     def _container_is(self, *names: str) -> bool:
         return any(name in self._container.format.name.split(",") for name in names)
 
-    def _decoded(self) -> Iterator[av.VideoFrame]:
+    def _decoded(self) -> Iterator[_Frame]:
         """The checked frames from where the file stands, in the order shown."""
         count, end, damaged = 0, Fraction(0), False
         size = last = None
@@ -186,7 +190,7 @@ class VideoReader:
         if count:
             self._check_the_end(count, end, damaged)
 
-    def _decode(self, packet: av.Packet, count: int) -> list[av.VideoFrame]:
+    def _decode(self, packet: Any, count: int) -> list[_Frame]:
         try:
             return packet.decode()
         except av.FFmpegError as error:
@@ -199,7 +203,7 @@ class VideoReader:
         """Refuses a file that ends before its own header says."""
         promised, found = self.info.num_frames, f"{count} frames decode"
         if self._container_is("mp4") and self._from_first_frame and promised and count < promised:
-            raise VideoError(f"{self._path}: promises {promised} frames, but only {found}; it may be cut short.")
+            raise VideoError(f"{self._path}: promises {promised} frames, but {found}; cut short?")
         if damaged or (self._container_is("gif") and not _ends_as_a_gif(self._path)):
             raise VideoError(f"{self._path}: is damaged or cut short; {found}.")
         late = self._promised_end()
@@ -207,7 +211,7 @@ class VideoReader:
         tolerance = self._usual * self._tick * Fraction(3 if self._container_is("avi") else 1, 2)
         if late is not None and late - end * self._tick > tolerance:
             lost = float(late - end * self._tick)
-            raise VideoError(f"{self._path}: ends {lost:.2f} s before its header says; it may be cut short.")
+            raise VideoError(f"{self._path}: ends {lost:.2f} s before its header says; cut short?")
 
     def _promised_end(self) -> Fraction | None:
         """The time stamp in seconds at which the header says that the video ends."""
@@ -216,9 +220,10 @@ class VideoReader:
             return None
         if stream.duration:
             return ((stream.start_time or 0) + stream.duration) * stream.time_base
-        if "DURATION" in stream.metadata:  # Matroska: "00:00:01.600000000"
-            hours, minutes, seconds = stream.metadata["DURATION"].split(":")
-            return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
+        # Matroska's own tag, which also stands where a longer sound track hides the video's length.
+        clock = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
+        if clock:
+            return 3600 * int(clock[1]) + 60 * int(clock[2]) + Fraction(clock[3])
         if container.duration and len(container.streams) == 1:
             return Fraction(container.duration, av.time_base)
         return None
@@ -246,7 +251,7 @@ class VideoReader:
     def _count_packets(self) -> tuple[int, Fraction]:
         """The number of pictures and the seconds they take, from reading the file without decoding it."""
         with av.open(f"file:{self._path}", metadata_errors="replace") as container:
-            stream = container.streams[self._stream.index]
+            stream: Any = container.streams[self._stream.index]
             tick = stream.time_base  # to be read before the file is closed
             packets = [
                 (packet.dts if packet.pts is None else packet.pts, packet.duration or 0)
@@ -276,7 +281,7 @@ class VideoReader:
         self._open()
         self._frames = self._decoded()
 
-    def _shown(self) -> Iterator[tuple[av.VideoFrame, Fraction]]:
+    def _shown(self) -> Iterator[tuple[_Frame, Fraction]]:
         """Each frame with the time stamp at which its display ends, less the stamps' rounding."""
         # Stamps are rounded to whole ticks, but where a tick is a whole frame, as in AVI, they are exact.
         slack = Fraction(1, 2) if self._usual >= 2 else self._usual / 50
@@ -297,25 +302,22 @@ class VideoReader:
             step = 1 / (self.fps * self._tick)
             found = False
             for frame, end in self._shown():
-                if not self._resample:
-                    if due < end:
-                        found = True
-                        yield self._picture(frame)
-                    continue
                 while due < end:
                     found = True
                     yield self._picture(frame)
+                    if not self._resample:
+                        break
                     due += step
             if not found:
                 raise VideoError(f"{self._path}: start is {self._start} s, but the video ends before that.")
 
-    def _picture(self, frame: av.VideoFrame) -> np.ndarray:
+    def _picture(self, frame: _Frame) -> np.ndarray:
         """A decoded frame as RGB `y x c`, turned as its display matrix says."""
         has_alpha = frame.format.has_palette or any(part.is_alpha for part in frame.format.components)
         matrix = frame.colorspace if frame.colorspace in _KNOWN_MATRICES else _BT601
         converted = self._reformatter.reformat(
-            frame, format="rgba" if has_alpha else "rgb24", src_colorspace=matrix, interpolation=_SCALING
-        ).to_ndarray()
+            frame, format="rgba" if has_alpha else "gbrp", src_colorspace=matrix, interpolation=_SCALING
+        ).to_ndarray()  # gbrp, too, comes out as RGB, in half the time of rgb24
         if has_alpha:
             alpha = converted[..., 3:].astype(np.uint16)
             converted = ((converted[..., :3] * alpha + 127) // 255).astype(np.uint8)
@@ -334,10 +336,10 @@ def read_video(
 
     With `num_frames` reading stops there; fewer frames in the file are a VideoError.
     """
+    if num_frames is not None and num_frames < 1:
+        raise ValueError(f"num_frames must be at least 1, got {num_frames}.")
     frames: list[np.ndarray] = []
     with VideoReader(path, fps=fps, start=start) as reader:
-        if num_frames is not None and num_frames < 1:
-            raise ValueError(f"num_frames must be at least 1, got {num_frames}.")
         for frame in reader:
             frames.append(frame)
             if len(frames) == num_frames:
@@ -354,8 +356,8 @@ class VideoWriter:
     """Writes frames to a video file at exactly `fps`; the file appears whole when the `with` block ends well.
 
     The suffix chooses the form: H.264 for .mp4, .mov, .mkv and .avi, VP9 for .webm, 256 colours a frame and
-    centiseconds for .gif. `crf` is the quality of H.264 and VP9, lower is better. An exception in the block, no
-    frame, a full disk or an unwritable folder leave no file behind; what concerns the file is a VideoError.
+    centiseconds for .gif. `crf` is the quality of H.264 and VP9, lower is better. An exception in the block,
+    no frame, a full disk or an unwritable folder leave no file behind; the last three are VideoErrors.
     """
 
     def __init__(self, path: str | os.PathLike, fps: float | Fraction, crf: int = 18):
@@ -363,8 +365,7 @@ class VideoWriter:
         self._path = Path(path)
         self._suffix = self._path.suffix.lower()
         if self._suffix not in _MUXERS:
-            known = ", ".join(_MUXERS)
-            raise VideoError(f"{path}: videos are written to {known}, not to {self._suffix or 'no suffix'!r}.")
+            raise VideoError(f"{path}: the name of a video to write must end in {', '.join(_MUXERS)}.")
         self.fps = _as_rate(fps)
         if self._suffix == ".gif" and self.fps > _MAX_GIF_FPS:
             raise VideoError(f"{path}: a gif shows at most {_MAX_GIF_FPS} frames a second, not {self.fps}.")
@@ -394,7 +395,7 @@ class VideoWriter:
     def write(self, frames: np.ndarray | torch.Tensor) -> None:
         """Appends one frame `y x c` or several `t y x c`, uint8; the first one sets the size of all."""
         array = frames.cpu().numpy() if isinstance(frames, torch.Tensor) else np.asarray(frames)
-        if array.dtype != np.uint8 or array.ndim not in (3, 4) or array.shape[-1] != 3 or 0 in array.shape[-3:]:
+        if array.dtype != np.uint8 or array.ndim not in (3, 4) or array.shape[-1] != 3 or not array.size:
             raise VideoError(
                 f"{self._path}: frames must be uint8 (y x 3) or (t y x 3), got {array.dtype} {array.shape}."
             )
@@ -408,7 +409,7 @@ class VideoWriter:
             self._open(height, width)
         if (height, width) != (self._stream.height, self._stream.width):
             size = f"{self._stream.height} x {self._stream.width}"
-            raise VideoError(f"{self._path}: frames must all be {size}, frame {self.num_frames} is {height} x {width}.")
+            raise VideoError(f"{self._path}: frame {self.num_frames} is {height} x {width}, not {size}.")
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = self.num_frames, 1 / self.fps
         self._container.mux(self._stream.encode(self._converted(frame)))
@@ -426,8 +427,8 @@ class VideoWriter:
             codec, pixels = "libvpx-vp9", "yuv420p"
             options = {"crf": str(self._crf), "deadline": "good", "cpu-used": "4", "row-mt": "1"}
         else:
-            # 4:2:0 halves both sides, and H.264 has it for even ones only. An odd picture keeps its last row and
-            # column as 4:4:4, which fewer players show.
+            # 4:2:0 halves both sides, and H.264 has it for even ones only. An odd picture keeps its last row
+            # and column as 4:4:4, which fewer players show.
             codec, pixels = "libx264", "yuv444p" if height % 2 or width % 2 else "yuv420p"
             options = {"crf": str(self._crf)}
             if self._suffix == ".avi":
@@ -442,7 +443,7 @@ class VideoWriter:
             stream.codec_context.color_trc = _BT709
             stream.codec_context.color_range = ColorRange.MPEG
 
-    def _converted(self, frame: av.VideoFrame) -> av.VideoFrame:
+    def _converted(self, frame: _Frame) -> _Frame:
         """An RGB frame in the codec's pixels: BT.709 in video range, or a palette of its own for a gif."""
         if self._suffix == ".gif":
             self._palette.push(frame)
@@ -475,7 +476,7 @@ def write_video(
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A path beside `path` to write to; it becomes `path` when the block ends well and vanishes when it does not.
+    """A path beside `path` to write to, which becomes `path` when the block ends well and vanishes otherwise.
 
     A missing folder, or something at `path` that is no plain file, is an OSError before anything is written.
     """
@@ -495,7 +496,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 def _require_av() -> None:
     if not is_av_available():
-        raise ImportError("Video files are read and written with PyAV, which is not installed: pip install av")
+        raise ImportError("Video files are read and written with PyAV, which is missing: pip install av")
 
 
 def _as_rate(fps: float | Fraction) -> Fraction:
@@ -518,14 +519,14 @@ def _named_errors(path: str | os.PathLike) -> Iterator[None]:
         raise VideoError(f"{os.fspath(path)}: {reason}{elsewhere}.") from error
 
 
-def _display_matrix(frame: av.VideoFrame, path: str) -> tuple[int, int, int, int]:
+def _display_matrix(frame: _Frame, path: str) -> tuple[int, int, int, int]:
     """How a frame is turned for display: the signs of (x in x', x in y', y in x', y in y')."""
     for side in frame.side_data:
         if side.type.name == "DISPLAYMATRIX":
             values = np.frombuffer(bytes(side), np.int32)
             signs = [int(np.sign(round(value / 65536, 2))) for value in values[[0, 1, 3, 4]]]
             if [abs(sign) for sign in signs] not in ([1, 0, 0, 1], [0, 1, 1, 0]):
-                raise VideoError(f"{path}: is shown turned by {frame.rotation} degrees; only right angles work.")
+                raise VideoError(f"{path}: is turned by {frame.rotation} degrees; only right angles work.")
             return signs[0], signs[1], signs[2], signs[3]
     return 1, 0, 0, 1
 
@@ -537,11 +538,9 @@ def _ends_as_a_gif(path: str) -> bool:
 
 
 def _palette_graph(height: int, width: int, time_base: Fraction) -> av.filter.Graph:
-    """RGB frames in, frames with the best 256 colours of each out; one at a time, so that memory stays small."""
+    """RGB frames in, frames in the best 256 colours of each out; one at a time, to keep memory small."""
     graph = av.filter.Graph()
-    source = graph.add_buffer(
-        width=width, height=height, format=av.VideoFormat("rgb24"), time_base=time_base
-    )
+    source = graph.add_buffer(width=width, height=height, format=av.VideoFormat("rgb24"), time_base=time_base)
     split, sink = graph.add("split"), graph.add("buffersink")
     palette = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
     mapped = graph.add("paletteuse", "new=1")

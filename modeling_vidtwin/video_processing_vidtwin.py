@@ -35,7 +35,7 @@ Box = tuple[int, int, int, int]
 _SCALING = ("do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std")
 
 
-class VidTwinVideoProcessorKwargs(VideosKwargs, total=False):
+class VidTwinVideoProcessorKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]
     """transformers' video options and `fit`, which sets `size` from `crop_size`.
 
     "crop" resizes the short side and keeps the centre, "pad" keeps the whole picture and its aspect between
@@ -97,7 +97,7 @@ class VidTwinVideoProcessor(BaseVideoProcessor):
     def __init__(self, **kwargs: Unpack[VidTwinVideoProcessorKwargs]) -> None:
         super().__init__(**kwargs)
         # `size` says it from here on: a second memory of it would overrule a `size` given later.
-        vars(self).pop("fit", None)
+        self.__dict__.pop("fit", None)
 
     @classmethod
     def from_config(cls, config: VidTwinConfig, fit: Fit = "crop") -> "VidTwinVideoProcessor":

@@ -1,0 +1,59 @@
+"""Shared fixtures: no network, one thread per worker, a tiny model, the folder of real videos."""
+
+import os
+
+os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vidtwin import VidTwinConfig, VidTwinModel
+
+torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = {}
+    if not os.environ.get("VIDTWIN_CLIPS"):
+        missing["clips"] = pytest.mark.skip(reason="VIDTWIN_CLIPS names no folder of real videos")
+    if not torch.cuda.is_available():
+        missing["gpu"] = pytest.mark.skip(reason="needs CUDA")
+    for item in items:
+        for name in missing.keys() & item.keywords.keys():
+            item.add_marker(missing[name])
+
+
+@pytest.fixture(scope="session")
+def clips_folder() -> Path:
+    """The folder with `clips/` and `odd_clips/`; tests that use it are marked `clips`."""
+    return Path(os.environ["VIDTWIN_CLIPS"])
+
+
+@pytest.fixture
+def tiny_config() -> VidTwinConfig:
+    """A VidTwin of 4 frames at 32 pixels, small enough for hundreds of tests."""
+    return VidTwinConfig(
+        image_size=32,
+        patch_size=8,
+        num_frames=4,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_query_tokens=4,
+        qformer_hidden_size=16,
+        qformer_num_hidden_layers=2,
+        qformer_num_attention_heads=4,
+        qformer_intermediate_size=32,
+        structure_channels=2,
+        structure_init_channels=8,
+        dynamics_channels=4,
+    )
+
+
+@pytest.fixture
+def tiny_model(tiny_config: VidTwinConfig) -> VidTwinModel:
+    """The tiny VidTwin with weights from seed 0, in eval mode."""
+    torch.manual_seed(0)
+    return VidTwinModel(tiny_config).eval()

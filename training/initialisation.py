@@ -1,0 +1,51 @@
+"""Where training starts: the released initialisation, or one that lets signals through from the first step.
+
+The released start (drawn by the model itself) is slow: gates near zero, a Q-Former that hardly sees the frames, and
+branch convolutions that shrink the signal at each layer. `variance_preserving` mends these three and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from vidtwin.modeling_vidtwin.latents_vidtwin import VidTwinBranch, VidTwinQFormer
+from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
+from vidtwin.modeling_vidtwin.transformer_vidtwin import VidTwinBlock
+
+STARTS = ("released", "variance_preserving")
+
+
+@torch.no_grad()
+def variance_preserving(model: VidTwinModel) -> None:
+    """Redraw the weights of `model` in place so that both branches and all blocks carry signal from the start.
+
+    Branch convolutions and Linears: He-normal (each is followed by a ReLU or feeds one); Q-Former Linears: Xavier;
+    blocks: gates at (2 layers)^-0.5, no modulation, temporal projections Xavier instead of zero.
+    """
+    gate = (2 * model.config.num_hidden_layers) ** -0.5
+    for module in model.modules():
+        if isinstance(module, VidTwinBranch):
+            for layer in module.modules():
+                if isinstance(layer, nn.Linear | nn.Conv2d):
+                    nn.init.normal_(layer.weight, std=math.sqrt(2 / layer.weight[0].numel()))
+                    nn.init.zeros_(layer.bias)
+    for module in model.modules():
+        if isinstance(module, VidTwinQFormer):
+            for layer in module.modules():
+                if isinstance(layer, nn.Linear):
+                    nn.init.xavier_uniform_(layer.weight)
+        elif isinstance(module, VidTwinBlock):
+            module.modulation.zero_()
+            module.modulation[[2, 5]] = gate
+            nn.init.xavier_uniform_(module.temporal_attention.proj.weight)
+
+
+def start_weights(model: VidTwinModel, start: str) -> None:
+    """Bring a newly made `model` to the named start. Raises ValueError for an unknown name."""
+    if start not in STARTS:
+        raise ValueError(f"start must be one of {', '.join(STARTS)}, got {start!r}.")
+    if start == "variance_preserving":
+        variance_preserving(model)
