@@ -1,7 +1,8 @@
 """The same model the plain way: what `bench` compares speed with, and a second opinion on the numbers.
 
-Attention is written out (scores, softmax, weighted sum), the norms have no affine and are modulated afterwards, and
-residuals are multiplied and added one operation at a time. No kernel is fused by hand; `torch.compile` may fuse them.
+Attention is written out (scores, softmax, weighted sum), the norms have no affine and are modulated
+afterwards, and residuals are multiplied and added one operation at a time. No kernel is fused by hand;
+`torch.compile` may fuse them.
 
 Axes: b batch, t frames, n patches of a frame, s sequence, c hidden channels, d head width.
 """
@@ -29,7 +30,9 @@ class TextbookAttention(nn.Module):
         self.qkv, self.proj = source.qkv, source.proj
 
     def forward(self, hidden: Tensor) -> Tensor:
-        qkv = rearrange(self.qkv(hidden), "b s (three heads d) -> three b heads s d", three=3, heads=self.num_heads)
+        qkv = rearrange(
+            self.qkv(hidden), "b s (three heads d) -> three b heads s d", three=3, heads=self.num_heads
+        )
         query, key, value = qkv.unbind(0)
         scores = query @ key.transpose(-2, -1) * self.scaling
         if self.is_causal:
@@ -76,7 +79,8 @@ class TextbookPixelHead(nn.Module):
 
 
 def textbook_twin(model: VidTwinModel) -> VidTwinModel:
-    """A model that computes the same the plain way; it shares `model`'s parameters and buffers, not a copy of them."""
+    """A model that computes the same the plain way; it shares `model`'s parameters and buffers, not a copy
+    of them."""
     shared = chain(model.parameters(), model.buffers())
     twin = copy.deepcopy(model, memo={id(tensor): tensor for tensor in shared})
     for transformer in (twin.encoder, twin.decoder):

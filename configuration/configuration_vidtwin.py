@@ -39,20 +39,22 @@ _TRANSFORMERS_KEYWORDS = frozenset(
 
 @strict
 class VidTwinConfig(PretrainedConfig):
-    r"""
-    The architecture of a VidTwin video autoencoder; the default is the paper's base scale (Sec. 4.1, Table 4).
+    r""" The architecture of a VidTwin video autoencoder; the default is the paper's base scale (Sec. 4.1,
+    Table 4).
 
-    image_size: side of the square input in pixels, a multiple of `patch_size`. num_frames: frames of one clip.
-    hidden_size, num_hidden_layers (encoder and decoder each), num_attention_heads, mlp_ratio, layer_norm_eps: the two
-    space-time transformers. num_query_tokens (n_q), qformer_*: the temporal Q-Former of the structure branch
-    (Sec. 3.2.1). structure_channels (d_S), structure_num_downsamples, structure_init_channels: the convolutions after
-    it. dynamics_channels (d_D), dynamics_num_downsamples: the dynamics branch (Sec. 3.2.2). structure_head,
-    dynamics_head: how each branch reads the encoder; other values than the default are ablations.
-    structure_mean, structure_std, dynamics_mean, dynamics_std: per-channel statistics of the latents, None until
-    measured; stored for generative models, never applied by `encode` or `decode`.
+    image_size: side of the square input in pixels, a multiple of `patch_size`. num_frames: frames of one
+    clip. hidden_size, num_hidden_layers (encoder and decoder each), num_attention_heads, mlp_ratio,
+    layer_norm_eps: the two space-time transformers. num_query_tokens (n_q), qformer_*: the temporal
+    Q-Former of the structure branch (Sec. 3.2.1). structure_channels (d_S), structure_num_downsamples,
+    structure_init_channels: the convolutions after it. dynamics_channels (d_D), dynamics_num_downsamples:
+    the dynamics branch (Sec. 3.2.2). structure_head, dynamics_head: how each branch reads the encoder;
+    other values than the default are ablations. structure_mean, structure_std, dynamics_mean, dynamics_std:
+    per-channel statistics of the latents, None until measured; stored for generative models, never applied
+    by `encode` or `decode`.
 
-    Raises a strict-dataclass error for wrong types, counts below 1 or sizes that do not divide, and ValueError for a
-    keyword that neither VidTwin nor transformers knows (a misspelt name would otherwise go unnoticed).
+    Raises a strict-dataclass error for wrong types, counts below 1 or sizes that do not divide, and
+    ValueError for a keyword that neither VidTwin nor transformers knows (a misspelt name would otherwise go
+    unnoticed).
     """
 
     model_type = "vidtwin"
@@ -105,7 +107,10 @@ class VidTwinConfig(PretrainedConfig):
     def _is_known(cls, key: str) -> bool:
         declared = {field.name for field in fields(cls)}
         return (
-            key in declared or key in _TRANSFORMERS_KEYWORDS or key.startswith("_") or hasattr(PretrainedConfig, key)
+            key in declared
+            or key in _TRANSFORMERS_KEYWORDS
+            or key.startswith("_")
+            or hasattr(PretrainedConfig, key)
         )
 
     @classmethod
@@ -117,15 +122,16 @@ class VidTwinConfig(PretrainedConfig):
         config = result[0] if isinstance(result, tuple) else result
         if unknown:
             logger.warning(
-                f"The configuration holds {sorted(unknown)}, unknown to vidtwin {VIDTWIN_VERSION} (it was written by "
-                f"{config_dict.get('vidtwin_version', 'an unknown version')}). They are kept but have no effect."
+                f"The configuration holds {sorted(unknown)}, unknown to vidtwin {VIDTWIN_VERSION}, written by "
+                f"{config_dict.get('vidtwin_version', 'an unknown version')}. They have no effect."
             )
         for key, value in unknown.items():
             setattr(config, key, value)
         return result
 
     def to_diff_dict(self) -> dict[str, Any]:
-        """All of VidTwin's own numbers, defaults included, so that a saved config does not depend on the version."""
+        """All of VidTwin's own numbers, defaults included, so that a saved config does not depend on the
+        version."""
         own = {name: getattr(self, name) for name in self._own_fields()}
         return {**own, **super().to_diff_dict()}
 
@@ -171,7 +177,9 @@ class VidTwinConfig(PretrainedConfig):
                 if values is None:
                     continue
                 if len(values) != channels:
-                    raise ValueError(f"{part}_{kind} must have {channels} numbers, one a channel, got {len(values)}.")
+                    raise ValueError(
+                        f"{part}_{kind} must have {channels} numbers, one a channel, got {len(values)}."
+                    )
                 if not all(math.isfinite(value) and (kind == "mean" or value > 0) for value in values):
                     raise ValueError(f"{part}_{kind} must be finite (and positive for std), got {values}.")
 
@@ -197,7 +205,8 @@ class VidTwinConfig(PretrainedConfig):
 
     @property
     def dynamics_shape(self) -> tuple[int, int, int]:
-        """Shape (t, d_D, w_D + h_D) of one clip's dynamics latents; the first w_D entries are indexed by width."""
+        """Shape (t, d_D, w_D + h_D) of one clip's dynamics latents; the first w_D entries are indexed by
+        width."""
         return (self.num_frames, self.dynamics_channels, 2 * self.dynamics_size)
 
     @property
@@ -224,7 +233,9 @@ def _downsampled(size: int, times: int) -> int:
 def _check_multiple(name: str, value: int, divisor_name: str, divisor: int) -> None:
     if divisor < 1 or value % divisor:
         near = max(divisor, round(value / max(divisor, 1)) * divisor)
-        raise ValueError(f"{name} ({value}) must be a multiple of {divisor_name} ({divisor}), for example {near}.")
+        raise ValueError(
+            f"{name} ({value}) must be a multiple of {divisor_name} ({divisor}), for example {near}."
+        )
 
 
 def _unknown_keyword(key: str, known: list[str]) -> str:

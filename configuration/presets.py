@@ -15,9 +15,24 @@ SCALES: dict[str, dict[str, Any]] = {
 
 # Paper Table 5, all with a 7x7 structure grid; named by the count of numbers per 16x224x224 clip.
 LATENT_SIZES: dict[str, dict[str, Any]] = {
-    "4928": {"structure_channels": 4, "num_query_tokens": 16, "dynamics_num_downsamples": 1, "dynamics_channels": 8},
-    "5184": {"structure_channels": 4, "num_query_tokens": 16, "dynamics_num_downsamples": 2, "dynamics_channels": 16},
-    "4144": {"structure_channels": 4, "num_query_tokens": 12, "dynamics_num_downsamples": 1, "dynamics_channels": 8},
+    "4928": {
+        "structure_channels": 4,
+        "num_query_tokens": 16,
+        "dynamics_num_downsamples": 1,
+        "dynamics_channels": 8,
+    },
+    "5184": {
+        "structure_channels": 4,
+        "num_query_tokens": 16,
+        "dynamics_num_downsamples": 2,
+        "dynamics_channels": 16,
+    },
+    "4144": {
+        "structure_channels": 4,
+        "num_query_tokens": 12,
+        "dynamics_num_downsamples": 1,
+        "dynamics_channels": 8,
+    },
 }
 
 # One branch at a time loses what the paper argues for (Sec. 3.2, Table 3 is the paper's own list).

@@ -1,7 +1,7 @@
 """Released VidTwin checkpoints to this package's weights and back, bit for bit.
 
-A released `.ckpt` is a torch-saved dict whose "state_dict" holds the autoencoder and, under `loss.`, what training
-needs. Everything in VidTwinConfig but the two head counts follows from the tensors' shapes.
+A released `.ckpt` is a torch-saved dict whose "state_dict" holds the autoencoder and, under `loss.`, what
+training needs. Everything in VidTwinConfig but the two head counts follows from the tensors' shapes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..configuration.configuration_vidtwin import VidTwinConfig
 from .modeling_vidtwin import VidTwinModel
 from .transformer_vidtwin import spatial_position_table, temporal_position_table
 
-# (released prefix, our prefix), most special first. A name whose prefix is not listed is not a VidTwin tensor.
+# (released prefix, our prefix), most special first. A name with another prefix is not a VidTwin tensor.
 _PREFIXES = (
     ("temporal_qformer.query_embeds", "structure.encoder.tokens.qformer.queries"),
     ("temporal_qformer.qformer.layernorm.", "structure.encoder.tokens.qformer.norm."),
@@ -103,7 +103,8 @@ def our_name(released: str) -> str | None:
 
 
 def released_name(ours: str) -> str:
-    """The released name of one of this package's tensors. Raises ConversionError for a tensor of an ablation."""
+    """The released name of one of this package's tensors. Raises ConversionError for a tensor of an
+    ablation."""
     inner = _rename_inner(ours, forward=False)
     for released, prefix in _PREFIXES:
         if inner.startswith(prefix):
@@ -138,7 +139,9 @@ def released_config(
             qformer_num_attention_heads=qformer_num_attention_heads,
         )
     except KeyError as error:
-        raise ConversionError(f"The checkpoint has no tensor {error}: it is not a whole VidTwin checkpoint.") from error
+        raise ConversionError(
+            f"The checkpoint has no tensor {error}: it is not a whole VidTwin checkpoint."
+        ) from error
     except (IndexError, ZeroDivisionError) as error:
         raise ConversionError(f"A tensor of the checkpoint has an impossible shape ({error}).") from error
 
@@ -210,8 +213,9 @@ def released_from_model(
 ) -> tuple[dict[str, Tensor], list[str]]:
     """A model's weights under the released names and shapes, and the names left out.
 
-    `base` is a released checkpoint that lends the unused layers and `loss.*`; without it they are left out (the
-    released code loads with strict=False). Raises ConversionError for an ablation, which has no released form.
+    `base` is a released checkpoint that lends the unused layers and `loss.*`; without it they are left out
+    (the released code loads with strict=False). Raises ConversionError for an ablation, which has no
+    released form.
     """
     config = model.config
     tensors = {released_name(name): tensor for name, tensor in model.state_dict().items()}

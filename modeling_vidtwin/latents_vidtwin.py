@@ -21,9 +21,11 @@ from .transformer_vidtwin import DrawsOwnWeights, attend
 
 
 class DiagonalGaussian:
-    """A Gaussian with independent coordinates, given by its moments along channel axis `dim`: mean, log-variance.
+    """A Gaussian with independent coordinates, given by its moments along channel axis `dim`: mean,
+    log-variance.
 
-    The log-variance is clamped to [-30, 20] as in the released model. KL and samples are computed in float32 at least.
+    The log-variance is clamped to [-30, 20] as in the released model. KL and samples are computed in
+    float32 at least.
     """
 
     def __init__(self, moments: Tensor, dim: int = 2):
@@ -46,7 +48,8 @@ class DiagonalGaussian:
         return mean + self.std * noise
 
     def kl(self) -> Tensor:
-        """KL divergence from the standard normal summed over a clip's coordinates, `(b,)`, in nats (Sec. 3.4)."""
+        """KL divergence from the standard normal summed over a clip's coordinates, `(b,)`, in nats (Sec.
+        3.4)."""
         mean, logvar = _at_least_float32(self.mean), _at_least_float32(self.logvar)
         return 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).flatten(1).sum(dim=1)
 
@@ -57,7 +60,8 @@ def _at_least_float32(tensor: Tensor) -> Tensor:
 
 @dataclass
 class VidTwinPosterior:
-    """What the encoder knows of a clip: `structure` over `b n d_S h_S w_S`, `dynamics` over `b t d_D (w_D + h_D)`."""
+    """What the encoder knows of a clip: `structure` over `b n d_S h_S w_S`, `dynamics` over `b t d_D (w_D +
+    h_D)`."""
 
     structure: DiagonalGaussian
     dynamics: DiagonalGaussian
@@ -68,7 +72,7 @@ class VidTwinPosterior:
 
 
 class VidTwinQFormerAttention(nn.Module):
-    """Attention of the query tokens to a context, with residual and post-norm, `b n d_q, b s c -> b n d_q`."""
+    """Attention of query tokens to a context, with residual and post-norm, `b n d_q, b s c -> b n d_q`."""
 
     is_causal = False
 
@@ -95,14 +99,17 @@ class VidTwinQFormerAttention(nn.Module):
 
 
 class VidTwinQFormerLayer(GradientCheckpointingLayer):
-    """Self-attention of the queries, in every second layer cross-attention to the context, feed-forward (BLIP-2)."""
+    """Self-attention of the queries, in every second layer cross-attention to the context, feed-forward
+    (BLIP-2)."""
 
     def __init__(self, config: VidTwinConfig, has_cross_attention: bool):
         super().__init__()
         width = config.qformer_hidden_size
         self.dropout = config.qformer_dropout
         self.self_attention = VidTwinQFormerAttention(config, width)
-        self.cross_attention = VidTwinQFormerAttention(config, config.hidden_size) if has_cross_attention else None
+        self.cross_attention = (
+            VidTwinQFormerAttention(config, config.hidden_size) if has_cross_attention else None
+        )
         self.fc1 = nn.Linear(width, config.qformer_intermediate_size)
         self.fc2 = nn.Linear(config.qformer_intermediate_size, width)
         self.norm = nn.LayerNorm(width, eps=config.qformer_layer_norm_eps)
@@ -116,7 +123,8 @@ class VidTwinQFormerLayer(GradientCheckpointingLayer):
 
 
 class VidTwinQFormer(DrawsOwnWeights):
-    """Learned queries that read a context by attention, `b s c -> b n d_q` (BLIP-2's Q-Former, paper Sec. 3.2.1)."""
+    """Learned queries that read a context by attention, `b s c -> b n d_q` (BLIP-2's Q-Former, paper Sec.
+    3.2.1)."""
 
     def __init__(self, config: VidTwinConfig, num_queries: int):
         super().__init__()
@@ -168,11 +176,14 @@ def upsampling(channels: list[int]) -> nn.Sequential:
 
 
 def _structure_widths(config: VidTwinConfig) -> list[int]:
-    return [config.structure_init_channels * 2**index for index in range(config.structure_num_downsamples + 1)]
+    return [
+        config.structure_init_channels * 2**index for index in range(config.structure_num_downsamples + 1)
+    ]
 
 
 class QFormerTokens(nn.Module):
-    """The frames of each patch read by a Q-Former into n tokens, `b t h w c -> b n h w d_q` (paper Sec. 3.2.1)."""
+    """The frames of each patch read by a Q-Former into n tokens, `b t h w c -> b n h w d_q` (paper Sec.
+    3.2.1)."""
 
     def __init__(self, config: VidTwinConfig):
         super().__init__()
@@ -232,15 +243,17 @@ class StructureDecoder(nn.Module):
         b = latents.shape[0]
         planes = rearrange(latents, "b n d h w -> (b n) d h w").to(self.conv_in.weight.dtype)
         planes = self.conv_out(self.up(F.relu(self.conv_in(planes))))
-        top = (planes.shape[-1] - self.grid_size) // 2  # doubling overshoots a grid that was halved with rounding up
+        top = (
+            planes.shape[-1] - self.grid_size
+        ) // 2  # doubling overshoots a grid that was halved with rounding up
         planes = planes[..., top : top + self.grid_size, top : top + self.grid_size]
         tokens = F.relu(self.proj(rearrange(planes, "(b n) c h w -> b n h w c", b=b)))
         return F.relu(self.mix(tokens))
 
 
 class AverageMoments(nn.Module):
-    """Each frame averaged over its height and over its width, then a 3x3 convolution over time and the axis left:
-    `b t c h w -> b t (2 d_D) (w + h)` (paper Sec. 3.2.2)."""
+    """Each frame averaged over its height and over its width, then a 3x3 convolution over time and the axis
+    left: `b t c h w -> b t (2 d_D) (w + h)` (paper Sec. 3.2.2)."""
 
     def __init__(self, config: VidTwinConfig):
         super().__init__()
@@ -283,7 +296,7 @@ class DynamicsEncoder(nn.Module):
 
 
 class DynamicsDecoder(nn.Module):
-    """Dynamics latents `b t d_D (w_D + h_D)` to `b t h w c`: each axis repeated along the other, and added."""
+    """Dynamics latents `b t d_D (w_D + h_D)` to `b t h w c`: each axis repeated along the other, added."""
 
     def __init__(self, config: VidTwinConfig):
         super().__init__()
@@ -313,7 +326,12 @@ class VidTwinBranch(nn.Module):
         return self.encoder(hidden)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """The branch's features for the decoder from the latents, `latents -> b t h w c`."""
+        """The branch's features for the decoder from the latents, `latents -> b t h w c`.
+
+        Raises ValueError in the encoder half of a model.
+        """
+        if self.decoder is None:
+            raise ValueError("This is the encoder half of a VidTwin: load VidTwinModel to decode latents.")
         return self.decoder(latents)
 
 

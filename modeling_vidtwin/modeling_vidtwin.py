@@ -22,8 +22,8 @@ from .transformer_vidtwin import DrawsOwnWeights, VidTwinPatchEmbed, VidTwinPixe
 
 @dataclass
 class VidTwinOutput(ModelOutput):
-    """reconstruction `b t c y x`; structure, dynamics: the latents that were decoded; kl_loss: scalar, in nats per
-    clip, averaged over the batch."""
+    """reconstruction `b t c y x`; structure, dynamics: the latents that were decoded; kl_loss: scalar, in
+    nats per clip, averaged over the batch."""
 
     reconstruction: Tensor | None = None
     structure: Tensor | None = None
@@ -74,7 +74,7 @@ class VidTwinPreTrainedModel(PreTrainedModel):
     def get_input_embeddings(self) -> nn.Module:
         return self.patch_embed
 
-    def set_input_embeddings(self, value: nn.Module) -> None:
+    def set_input_embeddings(self, value: VidTwinPatchEmbed) -> None:
         self.patch_embed = value
 
     @torch.no_grad()
@@ -115,11 +115,14 @@ class VidTwinPreTrainedModel(PreTrainedModel):
         wanted = (config.num_frames, config.num_channels, config.image_size, config.image_size)
         if video.ndim == 5 and tuple(video.shape[1:]) == wanted:
             return
-        hint = "VidTwinVideoProcessor makes this shape; vidtwin.modeling_vidtwin.long_video splits longer videos."
+        hint = (
+            "VidTwinVideoProcessor makes this shape; vidtwin.modeling_vidtwin.long_video cuts longer videos."
+        )
         if video.ndim == 5 and tuple(video.shape[i] for i in (2, 1, 3, 4)) == wanted:
             hint = "Dimensions 1 and 2 look swapped: use video.permute(0, 2, 1, 3, 4)."
         raise ValueError(
-            f"pixel_values_videos must be (batch, {', '.join(map(str, wanted))}), got {tuple(video.shape)}. {hint}"
+            f"pixel_values_videos must be (batch, {', '.join(map(str, wanted))}), "
+            f"got {tuple(video.shape)}. {hint}"
         )
 
 
@@ -142,29 +145,31 @@ class VidTwinModel(VidTwinPreTrainedModel):
             pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
         )
         missing = set(info["missing_keys"])
-        without_decoder = all(name in missing for name, _ in model.named_parameters() if name.startswith("decoder."))
+        without_decoder = all(
+            name in missing for name, _ in model.named_parameters() if name.startswith("decoder.")
+        )
         if without_decoder and len(missing) < len(model.state_dict()):
             raise ValueError(
-                f"{pretrained_model_name_or_path} holds only the encoder half of a VidTwin (VidTwinEncoderModel saved "
-                "it). Load it with VidTwinEncoderModel.from_pretrained, or load a folder that VidTwinModel saved."
+                f"{pretrained_model_name_or_path} holds only the encoder half of a VidTwin, saved by "
+                "VidTwinEncoderModel. Load it with that class, or load a folder that VidTwinModel saved."
             )
         return (model, info) if output_loading_info else model
 
     @can_return_tuple
-    def decode(self, structure: Tensor | None = None, dynamics: Tensor | None = None, **kwargs) -> VidTwinDecoderOutput:
-        """Video from the latents, `b n d_S h_S w_S` and `b t d_D (w_D + h_D)` to `b t c y x` (paper Sec. 3.3).
+    def decode(
+        self, structure: Tensor | None = None, dynamics: Tensor | None = None, **kwargs
+    ) -> VidTwinDecoderOutput:
+        """Video from the latents, `b n d_S h_S w_S` and `b t d_D (w_D + h_D)` to `b t c y x` (paper Sec.
+        3.3).
 
-        An absent latent leaves its branch's features out of the sum. Raises ValueError when both are absent, when a
-        shape is wrong or when the batch sizes differ.
+        An absent latent leaves its branch's features out of the sum. Raises ValueError when both are
+        absent, when a shape is wrong or when the batch sizes differ.
         """
         self._check_latents(structure, dynamics)
-        if structure is None:
-            hidden = self.dynamics.decode(dynamics)
-        elif dynamics is None:
-            hidden = self.structure.decode(structure)
-        else:
-            hidden = self.structure.decode(structure)
-            hidden = hidden + self.dynamics.decode(dynamics).to(hidden.device)
+        branches = ((self.structure, structure), (self.dynamics, dynamics))
+        hidden, *others = (branch.decode(latents) for branch, latents in branches if latents is not None)
+        for other in others:
+            hidden = hidden + other.to(hidden.device)
         return VidTwinDecoderOutput(reconstruction=self.head(self.decoder(hidden)))
 
     @can_return_tuple
@@ -177,14 +182,17 @@ class VidTwinModel(VidTwinPreTrainedModel):
     ) -> VidTwinOutput:
         """Encode clips `b t c y x` in [-1, 1] and decode them again.
 
-        sample_posterior: decode a sample of the posterior (True), its mean (False), or (None) a sample in training and
-        the mean in evaluation. Raises ValueError for a wrong shape.
+        sample_posterior: decode a sample of the posterior (True), its mean (False), or (None) a sample in
+        training and the mean in evaluation. Raises ValueError for a wrong shape.
         """
         posterior = self.encode(pixel_values_videos)
         structure, dynamics = self._latents(posterior, sample_posterior, generator)
         reconstruction = self.decode(structure=structure, dynamics=dynamics, return_dict=True).reconstruction
         return VidTwinOutput(
-            reconstruction=reconstruction, structure=structure, dynamics=dynamics, kl_loss=posterior.kl().mean()
+            reconstruction=reconstruction,
+            structure=structure,
+            dynamics=dynamics,
+            kl_loss=posterior.kl().mean(),
         )
 
     def _check_latents(self, structure: Tensor | None, dynamics: Tensor | None) -> None:
@@ -196,17 +204,21 @@ class VidTwinModel(VidTwinPreTrainedModel):
             ("dynamics", dynamics, config.dynamics_shape),
         ):
             if latents is not None and tuple(latents.shape[1:]) != wanted:
-                raise ValueError(f"{name} must be (batch, {', '.join(map(str, wanted))}), got {tuple(latents.shape)}.")
+                raise ValueError(
+                    f"{name} must be (batch, {', '.join(map(str, wanted))}), got {tuple(latents.shape)}."
+                )
         if structure is not None and dynamics is not None and structure.shape[0] != dynamics.shape[0]:
             raise ValueError(
-                f"structure and dynamics must hold as many clips, got {structure.shape[0]} and {dynamics.shape[0]}."
+                "structure and dynamics must hold as many clips, "
+                f"got {structure.shape[0]} and {dynamics.shape[0]}."
             )
 
 
 class VidTwinEncoderModel(VidTwinPreTrainedModel):
-    """The encoder half under the same tensor names, for those who need only latents; it has no decoder in memory."""
+    """The encoder half under the same tensor names, for those who need only latents; it has no decoder in
+    memory."""
 
-    # A folder that VidTwinModel saved holds these too; leaving them out is the purpose, not an accident to warn of.
+    # A folder that VidTwinModel saved holds these too: they are left out on purpose, so no warning.
     _keys_to_ignore_on_load_unexpected = [r"^decoder\.", r"^head\.", r"^(structure|dynamics)\.decoder\."]
 
     def __init__(self, config: VidTwinConfig):
@@ -221,8 +233,8 @@ class VidTwinEncoderModel(VidTwinPreTrainedModel):
         generator: torch.Generator | None = None,
         **kwargs,
     ) -> VidTwinEncoderOutput:
-        """Latents of clips `b t c y x` in [-1, 1]; `sample_posterior` as in VidTwinModel. Raises ValueError for a
-        wrong shape."""
+        """Latents of clips `b t c y x` in [-1, 1]; `sample_posterior` as in VidTwinModel. Raises ValueError
+        for a wrong shape."""
         posterior = self.encode(pixel_values_videos)
         structure, dynamics = self._latents(posterior, sample_posterior, generator)
         return VidTwinEncoderOutput(structure=structure, dynamics=dynamics, kl_loss=posterior.kl().mean())

@@ -1,12 +1,13 @@
 """The space-time transformer that VidTwin's encoder and decoder share (paper Sec. 3.1).
 
-Axes: b batch, t frames, c colour, y x pixels, p q pixels in a patch, h w patch grid, n patches of a frame (h w),
-s sequence (frames, patches or query tokens), d head width.
+Axes: b batch, t frames, c colour, y x pixels, p q pixels in a patch, h w patch grid, n patches of a frame
+(h w), s sequence (frames, patches or query tokens), d head width.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,8 @@ from ..configuration.configuration_vidtwin import VidTwinConfig
 
 
 class DrawsOwnWeights(nn.Module):
-    """A module that redraws its weights itself; VidTwinPreTrainedModel calls it after the module's children."""
+    """A module that redraws its weights itself; VidTwinPreTrainedModel calls it after the module's
+    children."""
 
     def draw_weights(self) -> None:
         raise NotImplementedError
@@ -34,14 +36,16 @@ def draw_xavier(linear: nn.Linear) -> None:
 
 
 def sincos_table(positions: np.ndarray, width: int) -> np.ndarray:
-    """Sine and cosine of each position at `width / 2` frequencies 10000^(-k / (width / 2)), `s -> s width`, float64."""
+    """Sine and cosine of each position at `width / 2` frequencies 10000^(-k / (width / 2)), `s -> s width`,
+    float64."""
     frequencies = 1.0 / 10000.0 ** (np.arange(width // 2, dtype=np.float64) / (width / 2))
     angles = np.outer(positions, frequencies)
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
 
 
 def spatial_position_table(grid_size: int, hidden_size: int) -> Tensor:
-    """Fixed positions of the patches, `n hidden` in float64: the first half tells the column, the second the row."""
+    """Fixed positions of the patches, `n hidden` in float64: the first half tells the column, the second
+    the row."""
     row, column = np.divmod(np.arange(grid_size**2), grid_size)
     half = hidden_size // 2
     return torch.from_numpy(np.concatenate([sincos_table(column, half), sincos_table(row, half)], axis=1))
@@ -77,8 +81,9 @@ def eager_attention_forward(
     return (weights @ value).transpose(1, 2).contiguous(), weights
 
 
-def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> Tensor:
-    """Attention by the implementation that `config._attn_implementation` names now, `b heads s d -> b s (heads d)`."""
+def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> Tensor:
+    """Attention by the implementation that `config._attn_implementation` names now, `b heads s d -> b s
+    (heads d)`."""
     name = module.config._attn_implementation
     function = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager_attention_forward)
     attended, _ = function(
@@ -88,7 +93,8 @@ def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, dropout
 
 
 class VidTwinAttention(nn.Module):
-    """Multi-head self-attention with one qkv projection, `b s hidden -> b s hidden`; causal over s if asked."""
+    """Multi-head self-attention with one qkv projection, `b s hidden -> b s hidden`; causal over s if
+    asked."""
 
     def __init__(self, config: VidTwinConfig, is_causal: bool):
         super().__init__()
@@ -100,7 +106,9 @@ class VidTwinAttention(nn.Module):
         self.proj = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        qkv = rearrange(self.qkv(hidden), "b s (three heads d) -> three b heads s d", three=3, heads=self.num_heads)
+        qkv = rearrange(
+            self.qkv(hidden), "b s (three heads d) -> three b heads s d", three=3, heads=self.num_heads
+        )
         query, key, value = qkv.unbind(0)
         return self.proj(attend(self, query, key, value))
 
@@ -118,9 +126,11 @@ class VidTwinMLP(nn.Module):
 
 
 class VidTwinBlock(GradientCheckpointingLayer, DrawsOwnWeights):
-    """One space-time block, `b t n hidden -> b t n hidden`: spatial attention, causal temporal attention, MLP.
+    """One space-time block, `b t n hidden -> b t n hidden`: spatial attention, causal temporal attention,
+    MLP.
 
-    The temporal attention has neither norm nor modulation and shares the spatial attention's gate, as released.
+    The temporal attention has neither norm nor modulation and shares the spatial attention's gate, as
+    released.
     """
 
     def __init__(self, config: VidTwinConfig):
@@ -147,11 +157,17 @@ class VidTwinBlock(GradientCheckpointingLayer, DrawsOwnWeights):
         placed = hidden if temporal_position is None else hidden + temporal_position[:, None]
         attended = self.temporal_attention(rearrange(placed, "b t n c -> (b n) t c"))
         hidden = torch.addcmul(hidden, gate_a, rearrange(attended, "(b n) t c -> b t n c", n=n))
-        return torch.addcmul(hidden, gate_m, self.mlp(modulated_layer_norm(hidden, scale_m, shift_m, self.eps)))
+        return torch.addcmul(
+            hidden, gate_m, self.mlp(modulated_layer_norm(hidden, scale_m, shift_m, self.eps))
+        )
 
 
 class VidTwinTransformer(DrawsOwnWeights):
-    """Fixed positions and the stack of space-time blocks, `b t h w hidden -> b t h w hidden`; no final norm."""
+    """Fixed positions and the stack of space-time blocks, `b t h w hidden -> b t h w hidden`; no final
+    norm."""
+
+    spatial_position: Tensor
+    temporal_position: Tensor
 
     def __init__(self, config: VidTwinConfig):
         super().__init__()
@@ -181,7 +197,8 @@ class VidTwinTransformer(DrawsOwnWeights):
 
 
 class VidTwinPatchEmbed(DrawsOwnWeights):
-    """Square patches of each frame to vectors, `b t c y x -> b t h w hidden`: a convolution of stride = kernel."""
+    """Square patches of each frame to vectors, `b t c y x -> b t h w hidden`: a convolution of stride =
+    kernel."""
 
     def __init__(self, config: VidTwinConfig):
         super().__init__()
@@ -198,7 +215,8 @@ class VidTwinPatchEmbed(DrawsOwnWeights):
 
 
 class VidTwinPixelHead(DrawsOwnWeights):
-    """Modulated norm and a Linear to the pixels of each patch, `b t h w hidden -> b t c y x`, unbounded values."""
+    """Modulated norm and a Linear to the pixels of each patch, `b t h w hidden -> b t c y x`, unbounded
+    values."""
 
     def __init__(self, config: VidTwinConfig):
         super().__init__()

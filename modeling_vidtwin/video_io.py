@@ -28,7 +28,7 @@ from transformers.utils import is_av_available
 if is_av_available():
     import av
     from av.stream import Disposition
-    from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+    from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
     # swscale's faster defaults darken the picture by about one level and repeat each chroma sample.
     _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
@@ -412,7 +412,8 @@ class VideoWriter:
             raise VideoError(f"{self._path}: frame {self.num_frames} is {height} x {width}, not {size}.")
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = self.num_frames, 1 / self.fps
-        self._container.mux(self._stream.encode(self._converted(frame)))
+        self._converter.push(frame)
+        self._container.mux(self._stream.encode(self._converter.pull()))
         self.num_frames += 1
 
     def _open(self, height: int, width: int) -> None:
@@ -420,41 +421,27 @@ class VideoWriter:
         self._container = av.open(
             os.fspath(self._partial), "w", format=_MUXERS[self._suffix], container_options=faststart
         )
+        options = {"crf": str(self._crf)}
         if self._suffix == ".gif":
             codec, pixels, options = "gif", "pal8", {}
-            self._palette = _palette_graph(height, width, 1 / self.fps)
         elif self._suffix == ".webm":
             codec, pixels = "libvpx-vp9", "yuv420p"
-            options = {"crf": str(self._crf), "deadline": "good", "cpu-used": "4", "row-mt": "1"}
+            options |= {"deadline": "good", "cpu-used": "4", "row-mt": "1"}
         else:
             # 4:2:0 halves both sides, and H.264 has it for even ones only. An odd picture keeps its last row
             # and column as 4:4:4, which fewer players show.
             codec, pixels = "libx264", "yuv444p" if height % 2 or width % 2 else "yuv420p"
-            options = {"crf": str(self._crf)}
             if self._suffix == ".avi":
                 options["bf"] = "0"  # AVI has no time stamps to put B-frames in order with
         stream = self._container.add_stream(codec, rate=self.fps, options=options)
         stream.height, stream.width, stream.pix_fmt = height, width, pixels
         stream.codec_context.time_base = 1 / self.fps
-        self._stream, self._reformatter = stream, VideoReformatter()
         if codec != "gif":
             stream.codec_context.bit_rate = 0  # else it would overrule crf
             stream.codec_context.colorspace = stream.codec_context.color_primaries = _BT709
             stream.codec_context.color_trc = _BT709
             stream.codec_context.color_range = ColorRange.MPEG
-
-    def _converted(self, frame: _Frame) -> _Frame:
-        """An RGB frame in the codec's pixels: BT.709 in video range, or a palette of its own for a gif."""
-        if self._suffix == ".gif":
-            self._palette.push(frame)
-            return self._palette.pull()
-        return self._reformatter.reformat(
-            frame,
-            format=self._stream.pix_fmt,
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=_SCALING,
-        )
+        self._stream, self._converter = stream, _converter(stream, 1 / self.fps)
 
     def _abandon(self) -> None:
         """Closes what an error left open, so that the partial file can be removed on every system."""
@@ -537,17 +524,32 @@ def _ends_as_a_gif(path: str) -> bool:
     return bytes(data[-64:]).rstrip(b"\0\r\n")[-1:] == b";"
 
 
-def _palette_graph(height: int, width: int, time_base: Fraction) -> av.filter.Graph:
-    """RGB frames in, frames in the best 256 colours of each out; one at a time, to keep memory small."""
+def _converter(stream: Any, time_base: Fraction) -> av.filter.Graph:
+    """RGB frames in, frames in the stream's pixels out, one at a time to keep memory small.
+
+    A gif's frames get the best 256 colours of each; the others are BT.709 in video range.
+    """
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=width, height=height, format=av.VideoFormat("rgb24"), time_base=time_base)
-    split, sink = graph.add("split"), graph.add("buffersink")
-    palette = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
-    mapped = graph.add("paletteuse", "new=1")
-    source.link_to(split)
-    split.link_to(mapped, 0, 0)
-    split.link_to(palette, 1, 0)
-    palette.link_to(mapped, 0, 1)
-    mapped.link_to(sink)
+    rgb = av.VideoFormat("rgb24")
+    source = graph.add_buffer(width=stream.width, height=stream.height, format=rgb, time_base=time_base)
+    sink = graph.add("buffersink")
+    if stream.pix_fmt == "pal8":
+        split, palette = (
+            graph.add("split"),
+            graph.add("palettegen", "stats_mode=single:reserve_transparent=0"),
+        )
+        last = graph.add("paletteuse", "new=1")
+        source.link_to(split)
+        split.link_to(last, 0, 0)
+        split.link_to(palette, 1, 0)
+        palette.link_to(last, 0, 1)
+    else:
+        scaling = "flags=bicubic+accurate_rnd+full_chroma_int:out_color_matrix=bt709:out_range=tv"
+        if stream.codec_context.name == "libx264":
+            scaling += ":out_chroma_loc=left"  # where every H.264 player takes it to be
+        scale, last = graph.add("scale", scaling), graph.add("format", stream.pix_fmt)
+        source.link_to(scale)
+        scale.link_to(last)
+    last.link_to(sink)
     graph.configure()
     return graph

@@ -1,6 +1,7 @@
 """cli: each command on real files with a tiny model, and one line and exit code 1 when it cannot be done."""
 
 import errno
+import io
 import json
 import os
 import signal
@@ -365,6 +366,15 @@ def test_a_strip_that_fails_leaves_no_video_either(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     refusal("reconstruct", video, "out.mp4", "--model", "tiny", "--strip", "strip.png")
+
+
+def test_a_full_disk_leaves_no_checkpoint(model: VidTwinModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", lambda path, mode: Full())
+    assert refusal("convert", "tiny", "back.ckpt", "--to-released") == "No space left on device."
 
 
 @pytest.mark.parametrize("name", ["tyni", "no/where/here", "."])

@@ -9,7 +9,8 @@ from vidtwin import VidTwinConfig, VidTwinModel
 
 @pytest.fixture
 def drawn_model(tiny_config: VidTwinConfig) -> VidTwinModel:
-    """Every weight drawn at random: the released start has zero temporal projections, which would hide a mask."""
+    """Every weight drawn at random: the released start has zero temporal projections, which would hide a
+    mask."""
     torch.manual_seed(0)
     model = VidTwinModel(tiny_config).eval()
     with torch.no_grad():

@@ -1,7 +1,8 @@
 """Where training starts: the released initialisation, or one that lets signals through from the first step.
 
-The released start (drawn by the model itself) is slow: gates near zero, a Q-Former that hardly sees the frames, and
-branch convolutions that shrink the signal at each layer. `variance_preserving` mends these three and nothing else.
+The released start (drawn by the model itself) is slow: gates near zero, a Q-Former that hardly sees the
+frames, and branch convolutions that shrink the signal at each layer. `variance_preserving` mends these
+three and nothing else.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ STARTS = ("released", "variance_preserving")
 
 @torch.no_grad()
 def variance_preserving(model: VidTwinModel) -> None:
-    """Redraw the weights of `model` in place so that both branches and all blocks carry signal from the start.
+    """Redraw the weights of `model` in place so that both branches and all blocks carry signal from the
+    start.
 
-    Branch convolutions and Linears: He-normal (each is followed by a ReLU or feeds one); Q-Former Linears: Xavier;
-    blocks: gates at (2 layers)^-0.5, no modulation, temporal projections Xavier instead of zero.
+    Branch convolutions and Linears: He-normal (each is followed by a ReLU or feeds one); Q-Former Linears:
+    Xavier; blocks: gates at (2 layers)^-0.5, no modulation, temporal projections Xavier instead of zero.
     """
     gate = (2 * model.config.num_hidden_layers) ** -0.5
     for module in model.modules():
@@ -31,7 +33,8 @@ def variance_preserving(model: VidTwinModel) -> None:
             for layer in module.modules():
                 if isinstance(layer, nn.Linear | nn.Conv2d):
                     nn.init.normal_(layer.weight, std=math.sqrt(2 / layer.weight[0].numel()))
-                    nn.init.zeros_(layer.bias)
+                    if layer.bias is not None:
+                        nn.init.zeros_(layer.bias)
     for module in model.modules():
         if isinstance(module, VidTwinQFormer):
             for layer in module.modules():

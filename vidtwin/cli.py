@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -78,9 +79,9 @@ Seed = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no remarks.")]
 
 
-def main() -> None:
-    """Run the command line. Exit code 2 for wrong usage, 1 for everything else that fails."""
-    app(prog_name="vidtwin")
+def main(*command: str) -> None:
+    """Run the command line, after `command` if given; exit code 2 for wrong usage, 1 for what else fails."""
+    app([*command, *sys.argv[1:]], prog_name="vidtwin")
 
 
 def _one_line_errors(function: Callable[P, None]) -> Callable[P, None]:

@@ -1,0 +1,133 @@
+"""Training clips: real videos of a folder and rendered scenes, cropped, flipped and reproducible by place
+in the run.
+
+Clip number i depends on the seed and on i alone. A resumed run therefore goes on with the very clips that
+the uninterrupted run would have seen, and skipping them costs nothing. Axes: t frames, y x pixels, c
+colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from vidtwin.modeling_vidtwin.video_io import VideoReader, read_video
+
+from .scenes import render_clip
+
+VIDEO_SUFFIXES = frozenset({".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
+
+
+@dataclass
+class DataSettings:
+    """Where clips come from: a folder of videos (searched deeply), and which share of the clips is rendered
+    instead.
+
+    include: file name patterns, all if empty. fps: frame rates to draw from. least_crop: the smallest
+    crop's side as a share of the frame's short side. Raises ValueError for settings without any clip.
+    """
+
+    videos: str | None = None
+    include: tuple[str, ...] = ()
+    rendered_share: float = 0.0
+    fps: tuple[float, ...] = (8.0,)
+    least_crop: float = 0.6
+
+    def __post_init__(self) -> None:
+        self.include, self.fps = tuple(self.include), tuple(self.fps)  # YAML has lists
+        if not 0 <= self.rendered_share <= 1:
+            raise ValueError(f"data.rendered_share must be in [0, 1], got {self.rendered_share}.")
+        if not 0 < self.least_crop <= 1:
+            raise ValueError(f"data.least_crop must be in (0, 1], got {self.least_crop}.")
+        if not self.fps or min(self.fps) <= 0:
+            raise ValueError(f"data.fps must be positive frame rates, got {self.fps}.")
+        if self.videos is None and self.rendered_share == 0:
+            raise ValueError("No clips: name a folder with data.videos, or set data.rendered_share above 0.")
+
+
+def find_videos(folder: str | Path, include: Sequence[str] = ()) -> list[Path]:
+    """The video files below `folder` whose names match a pattern of `include`, sorted.
+
+    Raises ValueError when the folder is missing or holds none.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise ValueError(f"data.videos must be a folder of videos, got {folder}.")
+    found = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in VIDEO_SUFFIXES
+        and (not include or any(fnmatch(path.name, pattern) for pattern in include))
+    )
+    if not found:
+        wanted = f" that match {', '.join(include)}" if include else ""
+        raise ValueError(f"{folder} holds no video files{wanted} ({', '.join(sorted(VIDEO_SUFFIXES))}).")
+    return found
+
+
+class ClipDataset(Dataset):
+    """`length` clips as {"pixel_values_videos": uint8 `t c y x`}, each drawn by its number and the seed.
+
+    Raises ValueError for a folder without videos, or with a video of fewer than num_frames frames.
+    """
+
+    def __init__(self, settings: DataSettings, num_frames: int, image_size: int, length: int, seed: int = 0):
+        self.settings = settings
+        self.num_frames = num_frames
+        self.image_size = image_size
+        self.length = length
+        self.seed = seed
+        self.videos = find_videos(settings.videos, settings.include) if settings.videos else []
+        self.durations = [self._duration(path) for path in self.videos]
+
+    def _duration(self, path: Path) -> float:
+        with VideoReader(path) as reader:
+            fps, frames, duration = float(reader.info.fps), reader.info.num_frames, reader.info.duration
+        duration = duration if duration is not None else (frames or 0) / fps
+        if round(duration * fps) < self.num_frames:
+            raise ValueError(
+                f"{path} has about {round(duration * fps)} frames; a clip needs {self.num_frames}."
+            )
+        return duration
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([self.seed, index])
+        is_rendered = not self.videos or rng.random() < self.settings.rendered_share
+        frames = self._rendered(rng) if is_rendered else self._real(rng)
+        clip = torch.from_numpy(frames).permute(0, 3, 1, 2)
+        if rng.random() < 0.5:
+            clip = clip.flip(3)
+        return {"pixel_values_videos": clip.contiguous()}
+
+    def _rendered(self, rng: np.random.Generator) -> np.ndarray:
+        seed, fps = int(rng.integers(2**31)), float(rng.choice(self.settings.fps))
+        return render_clip(seed, num_frames=self.num_frames, size=self.image_size, fps=fps)
+
+    def _real(self, rng: np.random.Generator) -> np.ndarray:
+        number = int(rng.integers(len(self.videos)))
+        # a short video is read at a higher rate rather than with repeated frames
+        fps = max(float(rng.choice(self.settings.fps)), self.num_frames / self.durations[number])
+        start = rng.random() * max(0.0, self.durations[number] - self.num_frames / fps)
+        frames, _ = read_video(self.videos[number], fps=fps, start=start, num_frames=self.num_frames)
+        return self._cropped(frames, rng)
+
+    def _cropped(self, frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A random square of the frames, resized to the model's size with antialiasing."""
+        height, width = frames.shape[1:3]
+        side = round(min(height, width) * rng.uniform(self.settings.least_crop, 1.0))
+        top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+        square = torch.from_numpy(frames[:, top : top + side, left : left + side]).permute(0, 3, 1, 2).float()
+        size = (self.image_size, self.image_size)
+        resized = F.interpolate(square, size=size, mode="bilinear", antialias=True, align_corners=False)
+        return resized.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()

@@ -1,0 +1,100 @@
+"""Recipes: YAML files that hold everything a training run needs, with overrides by name."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vidtwin.configuration.configuration_vidtwin import VidTwinConfig
+
+from .arguments import VidTwinTrainingArguments
+from .clips import DataSettings
+
+FOLDER = Path(__file__).parent / "recipes"
+
+
+@dataclass
+class Recipe:
+    """The sections of a recipe file.
+
+    model: VidTwinConfig fields. from_pretrained: weights to start from (bundled name, folder or Hub id;
+    then `model` must be empty). start: the initialisation otherwise. data: DataSettings fields. training:
+    fields of VidTwinTrainingArguments.
+    """
+
+    description: str = ""
+    model: dict[str, Any] = field(default_factory=dict)
+    from_pretrained: str | None = None
+    start: str = "released"
+    data: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+_SECTIONS = {"model": VidTwinConfig, "data": DataSettings, "training": VidTwinTrainingArguments}
+
+
+def recipe_names() -> list[str]:
+    """Names of the bundled recipes."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
+    """Read a bundled recipe by name or a YAML file by path, and apply `key=value` overrides.
+
+    A key is `section.field`, or the field alone where only one section has it; a value is YAML. Raises
+    ValueError for an unknown recipe, section or field (with the nearest name) and for a file that is not
+    YAML.
+    """
+    path = FOLDER / f"{recipe}.yaml" if recipe in recipe_names() else Path(recipe)
+    if not path.is_file():
+        raise ValueError(f"No recipe {recipe!r}: name one of {', '.join(recipe_names())}, or a YAML file.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a YAML file: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold the sections {', '.join(_names(Recipe))}.")
+    for override in overrides or []:
+        _apply(content, override)
+    _check(content)
+    return Recipe(**content)
+
+
+def _names(kind: type) -> list[str]:
+    return [each.name for each in fields(kind)]
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise ValueError(f"--set wants key=value, got {override!r}.")
+    section, dot, name = key.partition(".")
+    if not dot and key not in _names(Recipe):
+        homes = [title for title, kind in _SECTIONS.items() if key in _names(kind)]
+        if len(homes) != 1:
+            every = [each for kind in _SECTIONS.values() for each in _names(kind)]
+            raise ValueError(f"--set {key}: {_nearest(key, every)}")
+        section, dot, name = homes[0], ".", key
+    if dot:
+        content[section] = {**(content.get(section) or {}), name: yaml.safe_load(text)}
+    else:
+        content[key] = yaml.safe_load(text)
+
+
+def _check(content: dict[str, Any]) -> None:
+    for key in content:
+        if key not in _names(Recipe):
+            raise ValueError(f"Recipe section {key!r}: {_nearest(key, _names(Recipe))}")
+    for section, kind in _SECTIONS.items():
+        for key in content.get(section) or {}:
+            if key not in _names(kind):
+                raise ValueError(f"{section}.{key}: {_nearest(key, _names(kind))}")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"unknown name. Did you mean {near[0]!r}?" if near else "unknown name."
