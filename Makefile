@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VIDEO ?= modeling_vidtwin/bundled/example.mp4
 OUT ?= runs/demo
+CLIPS ?= $(wildcard ../shared/clips)
 STAMP := .venv/.installed
 PY := .venv/bin/python
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadgroup
@@ -41,8 +42,9 @@ bench: $(STAMP)  ## speed and memory beside a textbook implementation
 conformance: $(STAMP)  ## transformers' own common tests on our config, model and processor
 	$(PY) tests/conformance/run.py
 
-train-demo: $(STAMP)  ## train the bundled demo model, resuming where it stopped (OUT=dir, STEPS=n)
-	nice -n 19 $(PY) -m vidtwin train demo --output-dir "$(OUT)" --resume $(if $(STEPS),--set max_steps=$(STEPS))
+train-demo: $(STAMP)  ## train the demo model, going on where it stopped (OUT=dir, STEPS=n, CLIPS=folder of videos)
+	nice -n 19 $(PY) -m vidtwin train demo --output-dir "$(OUT)" --resume \
+		$(if $(STEPS),--set max_steps=$(STEPS)) $(if $(CLIPS),--set "data.videos=$(CLIPS)")
 
 $(STAMP): setup.py pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -122,7 +122,7 @@ class VidTwinConfig(PretrainedConfig):
         config = result[0] if isinstance(result, tuple) else result
         if unknown:
             logger.warning(
-                f"The configuration holds {sorted(unknown)}, unknown to vidtwin {VIDTWIN_VERSION}, written by "
+                f"The configuration holds {sorted(unknown)}, unknown to vidtwin {VIDTWIN_VERSION}, of "
                 f"{config_dict.get('vidtwin_version', 'an unknown version')}. They have no effect."
             )
         for key, value in unknown.items():

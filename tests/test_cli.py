@@ -324,6 +324,17 @@ def test_an_unwritable_output_is_found_before_the_work(
     assert "in.mp4" in refusal("reconstruct", video, *outputs, "--model", "tiny")
 
 
+def test_a_folder_one_may_not_write_to_is_found_before_the_work(
+    model: VidTwinModel, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", forbidden)
+    monkeypatch.setattr(VidTwinModel, "from_pretrained", None)
+    assert refusal("encode", video, "latents", "--model", "tiny") == "latents: Permission denied."
+
+
 def test_an_output_with_an_unknown_ending_is_refused(model: VidTwinModel, video: Path) -> None:
     assert "must end in .mp4" in refusal("reconstruct", video, "out.mpg4", "--model", "tiny")
 

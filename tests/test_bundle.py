@@ -1,0 +1,22 @@
+"""The bundled form of a trained model."""
+
+import json
+
+import torch
+
+from vidtwin import VidTwinModel, VidTwinVideoProcessor
+from vidtwin.training.bundle import main
+
+
+def test_a_run_becomes_a_half_precision_folder_with_processor_and_card(tiny_model, tmp_path):
+    run, folder = tmp_path / "run", tmp_path / "bundled"
+    tiny_model.save_pretrained(run)
+    (run / "trainer_state.json").write_text(json.dumps({"global_step": 7, "train_batch_size": 2}))
+    main([str(run), str(folder)])
+    model = VidTwinModel.from_pretrained(folder)
+    assert model.dtype == torch.float16
+    assert torch.equal(model.head.proj.weight, tiny_model.head.proj.weight.half())
+    assert VidTwinVideoProcessor.from_pretrained(folder).crop_size.height == tiny_model.config.image_size
+    card = (folder / "README.md").read_text()
+    assert "7 steps of 2 clips" in card
+    assert "Not measured." in card

@@ -1,0 +1,80 @@
+"""Training clips: the right frames, reproducible by number, real and rendered."""
+
+import numpy as np
+import pytest
+import torch
+
+from vidtwin.modeling_vidtwin.video_io import write_video
+from vidtwin.training.clips import ClipDataset, DataSettings, find_videos
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with one video of 24 frames at 8 fps whose brightness is ten times the frame's number."""
+    path = tmp_path_factory.mktemp("videos")
+    numbers = np.arange(24, dtype=np.uint8)[:, None, None, None]
+    write_video(path / "counting.mp4", np.broadcast_to(numbers * 10, (24, 48, 64, 3)).copy(), 8)
+    (path / "notes.txt").write_text("not a video")
+    return path
+
+
+def dataset(settings: DataSettings, seed: int = 0) -> ClipDataset:
+    return ClipDataset(settings, num_frames=4, image_size=32, length=20, seed=seed)
+
+
+def test_a_clip_depends_on_the_seed_and_its_number_alone(folder):
+    settings = DataSettings(videos=str(folder), rendered_share=0.5)
+    late = dataset(settings)[7]["pixel_values_videos"]
+    clips = dataset(settings)
+    for number in range(7):
+        clips[number]
+    assert torch.equal(clips[7]["pixel_values_videos"], late)
+    assert not torch.equal(dataset(settings, seed=1)[7]["pixel_values_videos"], late)
+
+
+def test_clips_are_uint8_frames_of_the_models_size(folder):
+    clip = dataset(DataSettings(videos=str(folder)))[0]["pixel_values_videos"]
+    assert clip.dtype == torch.uint8
+    assert clip.shape == (4, 3, 32, 32)
+
+
+@pytest.mark.parametrize("fps", [2.0, 4.0, 8.0])
+def test_frames_follow_each_other_at_the_rate_asked_for(folder, fps):
+    clip = dataset(DataSettings(videos=str(folder), fps=(fps,)))[3]["pixel_values_videos"]
+    brightness = clip.float().mean(dim=(1, 2, 3))
+    assert brightness.diff().tolist() == pytest.approx([80 / fps] * 3, abs=4)
+
+
+def test_a_rate_too_low_for_a_short_video_is_raised_instead_of_repeating_frames(folder):
+    clip = dataset(DataSettings(videos=str(folder), fps=(0.5,)))[0]["pixel_values_videos"]
+    assert (clip.float().mean(dim=(1, 2, 3)).diff() > 20).all()
+
+
+def test_patterns_choose_videos_by_name(folder):
+    assert [path.name for path in find_videos(folder, ["count*"])] == ["counting.mp4"]
+    with pytest.raises(ValueError, match="no video files that match other"):
+        find_videos(folder, ["other*"])
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="data.videos must be a folder"):
+        find_videos(tmp_path / "nowhere")
+
+
+def test_a_video_shorter_than_a_clip_is_refused_by_name(folder):
+    with pytest.raises(ValueError, match=r"counting\.mp4 has about 24 frames; a clip needs 25"):
+        ClipDataset(DataSettings(videos=str(folder)), num_frames=25, image_size=32, length=1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({}, "No clips"),
+        ({"rendered_share": 2.0}, "rendered_share must be in"),
+        ({"rendered_share": 1.0, "least_crop": 0.0}, "least_crop must be in"),
+        ({"rendered_share": 1.0, "fps": []}, "fps must be positive"),
+    ],
+)
+def test_settings_that_give_no_clips_are_refused(settings, reason):
+    with pytest.raises(ValueError, match=reason):
+        DataSettings(**settings)

@@ -1,0 +1,45 @@
+"""Recipes are read whole, overridden by name, and every unknown name is an error."""
+
+import pytest
+
+from vidtwin.training.recipes import load_recipe, recipe_names
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_bundled_recipe_loads(name):
+    assert load_recipe(name).training["max_steps"] > 0
+
+
+def test_an_override_without_a_section_goes_where_the_field_lives():
+    recipe = load_recipe("smoke", ["max_steps=3", "hidden_size=64", "data.fps=[25]", "seed=5"])
+    assert recipe.training["max_steps"] == 3
+    assert recipe.model["hidden_size"] == 64
+    assert recipe.data["fps"] == [25]
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("max_step=3", "Did you mean 'max_steps'"),
+        ("training.learning_rat=1", "Did you mean 'learning_rate'"),
+        ("dat.fps=[8]", "Did you mean 'data'"),
+        ("max_steps", "key=value"),
+    ],
+)
+def test_an_unknown_override_names_the_nearest(override, reason):
+    with pytest.raises(ValueError, match=reason):
+        load_recipe("smoke", [override])
+
+
+def test_an_unknown_recipe_lists_the_known(tmp_path):
+    with pytest.raises(ValueError, match="demo, smoke"):
+        load_recipe(str(tmp_path / "nothing.yaml"))
+
+
+def test_a_file_that_is_no_yaml_is_refused(tmp_path):
+    (tmp_path / "broken.yaml").write_text("model: [1, 2")
+    with pytest.raises(ValueError, match="not a YAML file"):
+        load_recipe(str(tmp_path / "broken.yaml"))
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(ValueError, match="must hold the sections"):
+        load_recipe(str(tmp_path / "list.yaml"))

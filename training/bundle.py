@@ -1,0 +1,52 @@
+"""Makes the bundled demo model of a finished training run: half precision, processor, card.
+
+`python -m vidtwin.training.bundle RUN FOLDER [--quality JSON]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from vidtwin.hub_cards.cards import demo_card
+from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
+from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProcessor
+
+
+def bundle(run: Path, folder: Path, quality: Path | None = None) -> VidTwinModel:
+    """Write the model of `run` (a training folder or a checkpoint) to `folder` as float16 with its card.
+
+    quality: the JSON of `benchmarks.demo_quality` for the card. Raises OSError or ValueError for a folder
+    that is no run.
+    """
+    state = json.loads((run / "trainer_state.json").read_text(encoding="utf-8"))
+    model = VidTwinModel.from_pretrained(run, dtype=torch.float32).half()
+    model.save_pretrained(folder)
+    VidTwinVideoProcessor.from_config(model.config).save_pretrained(folder)
+    facts = {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "dtype": "float16",
+        "steps": state["global_step"],
+        "batch_size": state["train_batch_size"],
+    }
+    measured = json.loads(quality.read_text(encoding="utf-8")) if quality else None
+    (folder / "README.md").write_text(demo_card(model.config, facts, measured), encoding="utf-8")
+    return model
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command `python -m vidtwin.training.bundle`."""
+    parser = argparse.ArgumentParser(prog="python -m vidtwin.training.bundle", description=bundle.__doc__)
+    parser.add_argument("run", type=Path, help="the output folder of a training run, or a checkpoint in it")
+    parser.add_argument("folder", type=Path, help="where the bundled model goes")
+    parser.add_argument("--quality", type=Path, help="JSON that benchmarks.demo_quality wrote, for the card")
+    given = parser.parse_args(arguments)
+    bundle(given.run, given.folder, given.quality)
+
+
+if __name__ == "__main__":
+    main()
