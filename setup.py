@@ -28,6 +28,7 @@ INSTALL_REQUIRES = [
     "einops",
     "av",
     "numpy",
+    "pillow",
     "scipy",
     "tqdm",
     "typer",

@@ -419,7 +419,7 @@ class VideoWriter:
     def _open(self, height: int, width: int) -> None:
         faststart = {"movflags": "+faststart"} if self._suffix in (".mp4", ".mov") else {}
         self._container = av.open(
-            os.fspath(self._partial), "w", format=_MUXERS[self._suffix], container_options=faststart
+            f"file:{self._partial}", "w", format=_MUXERS[self._suffix], container_options=faststart
         )
         options = {"crf": str(self._crf)}
         if self._suffix == ".gif":

@@ -1,6 +1,7 @@
 """video_io: every frame of a file, at its time, in its colours, or one line that says why not."""
 
 import errno
+import re
 import resource
 import wave
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from av.stream import Disposition
 from video_maker import (
     ANTICLOCKWISE,
     CLOCKWISE,
@@ -21,6 +23,7 @@ from video_maker import (
     numbered_frames,
     numbers,
     smooth_frames,
+    with_sound,
 )
 
 from vidtwin.modeling_vidtwin import video_io
@@ -36,7 +39,7 @@ from vidtwin.modeling_vidtwin.video_io import (
 NTSC = Fraction(30000, 1001)
 CODECS = {
     ".mp4": "libx264", ".mov": "libx264", ".mkv": "libx264", ".avi": "libx264", ".ts": "libx264",
-    ".webm": "libvpx-vp9", ".gif": "gif",
+    ".webm": "libvpx-vp9", ".gif": "gif", ".mpg": "mpeg2video",
 }  # fmt: skip
 
 
@@ -81,6 +84,18 @@ def test_irregular_time_stamps_decide_which_frame_is_shown(suffix: str, tmp_path
     path = make_video(tmp_path / f"a{suffix}", numbered_frames(6), times=times)
     frames, _ = read_video(path, fps=10, num_frames=14)
     assert numbers(frames) == [0, 1, 1, 1, 1, 2, 3, 3, 3, 4, 4, 4, 4, 5]
+
+
+@pytest.mark.parametrize("fps", [30, NTSC])
+def test_rounded_time_stamps_double_and_skip_no_frame(fps: int | Fraction, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mkv", numbered_frames(40), fps=fps)  # in whole milliseconds
+    assert numbers(read_video(path, fps=fps)[0]) == list(range(40))
+
+
+def test_frames_hidden_by_an_edit_list_stay_hidden(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", numbered_frames(20), times=[(k - 5) / 25 for k in range(20)])
+    with VideoReader(path) as reader:
+        assert numbers(np.stack(list(reader))) == list(range(5, 20)) and reader.info.num_frames == 15
 
 
 def test_the_rate_of_irregular_frames_is_their_average(tmp_path: Path) -> None:
@@ -167,10 +182,12 @@ def test_the_info_says_what_the_file_holds(tmp_path: Path) -> None:
     assert info.duration == pytest.approx(float(10 / NTSC))
 
 
-def test_a_name_with_a_colon_is_a_file_and_no_protocol(tmp_path: Path) -> None:
-    path = tmp_path / "http:a.mp4"
-    write_video(path, numbered_frames(2), 25)
-    assert len(read_video(str(path))[0]) == 2
+def test_a_name_with_a_colon_is_a_file_and_no_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video("http:a.mp4", numbered_frames(2), 25)
+    assert len(read_video("http:a.mp4")[0]) == 2
 
 
 def test_frames_before_the_damage_come_out_first(tmp_path: Path) -> None:
@@ -242,14 +259,40 @@ def test_a_file_that_lost_its_last_frames_is_refused(tmp_path: Path) -> None:
     assert "header" in refusal(path, lambda: read_video(cut(path, 0.75)))
 
 
+def damage(path: Path, index: int) -> Path:
+    """Wipes out the second half of a packet."""
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][index]
+        start, end = packet.pos + packet.size // 2, packet.pos + packet.size
+    data = path.read_bytes()
+    path.write_bytes(data[:start] + bytes(end - start) + data[end:])
+    return path
+
+
+def test_a_file_whose_sound_goes_on_after_the_frames_is_read(tmp_path: Path) -> None:
+    assert len(read_video(with_sound(tmp_path / "a.mkv", noise(10)))[0]) == 10
+
+
+def test_a_file_with_sound_that_lost_its_last_frames_is_refused(tmp_path: Path) -> None:
+    path = with_sound(tmp_path / "a.mkv", noise(10))
+    last = [packet.pos for packet in av.open(str(path)).demux(video=0) if packet.size][-1]
+    path.write_bytes(path.read_bytes()[: last - 20])
+    assert "header" in refusal(path, lambda: read_video(path))
+
+
+def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
+    path = with_sound(tmp_path / "a.mp4", noise(1), Disposition.attached_pic)
+    assert "no video stream" in refusal(path, lambda: read_video(path))
+
+
 @pytest.mark.parametrize("fps", [None, 8])
-def test_a_damaged_frame_is_refused_by_its_number(fps: int | None, tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    write_video(path, smooth_frames(20, height=96, width=128), 25)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2 : len(data) * 3 // 4] = bytes(len(data) * 3 // 4 - len(data) // 2)
-    path.write_bytes(data)
-    assert "is damaged" in refusal(path, lambda: read_video(path, fps=fps))
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "libx264"), (".avi", "mpeg4"), (".mov", "mjpeg")])
+def test_a_damaged_frame_is_refused_by_its_number(
+    suffix: str, codec: str, fps: int | None, tmp_path: Path
+) -> None:
+    path = make_video(tmp_path / f"a{suffix}", smooth_frames(12, height=96, width=128), codec=codec)
+    reason = refusal(path, lambda: read_video(damage(path, 6), fps=fps))
+    assert re.fullmatch(r"frame \d+ is damaged( \(.*\))?\.", reason)
 
 
 def joined(first: np.ndarray, second: np.ndarray, path: Path) -> Path:

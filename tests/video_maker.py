@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 _DARKEST, _STEP = 20, 5
 _PIXELS = {"gif": "rgb8", "png": "rgba", "mjpeg": "yuvj420p"}
@@ -56,6 +57,7 @@ def make_video(
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = _PIXELS.get(codec, "yuv420p")
         stream.codec_context.time_base = time_base
+        stream.codec_context.gop_size = 6  # so that there are key frames to seek to
         if matrix is not None:
             xx, xy, yx, yy = (part << 16 for part in matrix)
             stream.set_display_matrix([xx, xy, 0, yx, yy, 0, 0, 0, 1 << 30])
@@ -65,4 +67,21 @@ def make_video(
             frame.pts, frame.time_base = tick, time_base
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return path
+
+
+def with_sound(path: Path, frames: np.ndarray, disposition: Disposition = Disposition.default) -> Path:
+    """Writes frames `t y x c` as motion JPEG, beside four seconds of silence."""
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("mjpeg", rate=25)
+        picture.height, picture.width, picture.pix_fmt = *frames.shape[1:3], "yuvj420p"
+        picture.disposition = disposition
+        sound = container.add_stream(
+            "pcm_s16le" if path.suffix == ".mkv" else "aac", rate=8000, layout="mono"
+        )
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 32000), np.int16), format="s16", layout="mono")
+        silence.sample_rate = 8000
+        for frame in frames:
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux([*picture.encode(), *sound.encode(silence), *sound.encode()])
     return path

@@ -95,15 +95,20 @@ def _one_line_errors(function: Callable[P, None]) -> Callable[P, None]:
             raise
         except KeyboardInterrupt:
             raise _failure("interrupted; no unfinished file is left.") from None
-        except OSError as error:
-            known = error.filename and error.strerror
-            raise _failure(f"{error.filename}: {error.strerror}." if known else str(error)) from error
-        except ValueError as error:
-            raise _failure(str(error)) from error
         except Exception as error:
-            raise _failure(f"{type(error).__name__}: {error}") from error
+            raise _failure(_reason(error)) from error
 
     return command
+
+
+def _reason(error: Exception) -> str:
+    # torch.save hides what the system says of a full disk behind an error of its own.
+    if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+        error = error.__context__
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    known = isinstance(error, OSError | ValueError)
+    return str(error) if known else f"{type(error).__name__}: {error}"
 
 
 def _failure(message: str) -> typer.Exit:
@@ -385,7 +390,8 @@ def convert(
             model = find_model(str(source)).load(torch.device("cpu"))
             lent = conversion.read_released(base) if base else None
             tensors, left_out = conversion.released_from_model(model, lent)
-            torch.save({"state_dict": tensors}, file)
+            with file.open("wb") as stream:
+                torch.save({"state_dict": tensors}, stream)
         say(f"{target}: released checkpoint" + (f" without {', '.join(left_out)}" if left_out else ""))
         return
     with new_folder(target) as folder:
