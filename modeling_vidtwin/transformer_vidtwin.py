@@ -174,7 +174,7 @@ class VidTwinTransformer(DrawsOwnWeights):
         self.config = config
         self.layers = nn.ModuleList(VidTwinBlock(config) for _ in range(config.num_hidden_layers))
         for name, table in self._position_tables().items():
-            self.register_buffer(name, table.to(torch.get_default_dtype()), persistent=False)
+            self.register_buffer(name, table.to(torch.float32), persistent=False)
 
     def _position_tables(self) -> dict[str, Tensor]:
         config = self.config

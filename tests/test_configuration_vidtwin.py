@@ -1,80 +1,328 @@
-"""The configuration checks what it is given and says what it holds."""
+"""VidTwinConfig: what it refuses, what it accepts, what it derives, and what a saved one holds."""
 
 import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from huggingface_hub.errors import StrictDataclassError
+from huggingface_hub.errors import (
+    StrictDataclassClassValidationError,
+    StrictDataclassError,
+    StrictDataclassFieldValidationError,
+)
+from transformers import AutoConfig
 
 from vidtwin import VidTwinConfig
 
+STATISTICS = ("structure_mean", "structure_std", "dynamics_mean", "dynamics_std")
+COUNTS = [
+    name
+    for name, value in VidTwinConfig().to_dict().items()
+    if name in VidTwinConfig._own_fields() and isinstance(value, int)
+]
 
-def test_the_default_is_the_papers_compression_rate():
-    config = VidTwinConfig()
-    assert config.structure_shape == (16, 4, 7, 7)
-    assert config.dynamics_shape == (16, 8, 14)
-    assert config.num_latents == 4928
-    assert config.compression_rate == 4928 / 2408448
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What transformers and vidtwin log; transformers' own records do not reach pytest by themselves."""
+    logging.getLogger("transformers").addHandler(caplog.handler)
+    yield caplog
+    logging.getLogger("transformers").removeHandler(caplog.handler)
 
 
-def test_a_misspelt_keyword_names_the_nearest_field():
-    with pytest.raises(ValueError, match="no field 'patchsize'. Did you mean 'patch_size'"):
-        VidTwinConfig(patchsize=8)
+def saved(config: VidTwinConfig, folder: Path) -> dict[str, Any]:
+    """What config.json holds."""
+    config.save_pretrained(folder)
+    return json.loads((folder / "config.json").read_text())
+
+
+def in_a_file(folder: Path, **content: Any) -> Path:
+    """A folder whose config.json also holds `content`."""
+    (folder / "config.json").write_text(json.dumps({"model_type": "vidtwin", **content}))
+    return folder
+
+
+# Types
 
 
 @pytest.mark.parametrize(
-    ("fields", "reason"),
+    ("field", "value"),
     [
-        ({"hidden_size": 768.0}, "expected int"),
-        ({"hidden_size": "768"}, "expected int"),
-        ({"image_size": 225}, r"image_size \(225\) must be a multiple of patch_size \(16\), for example 224"),
-        ({"hidden_size": 770, "num_attention_heads": 1}, "multiple of the 4 parts"),
-        ({"num_attention_heads": 7}, "multiple of num_attention_heads"),
-        ({"qformer_num_attention_heads": 7}, "multiple of qformer_num_attention_heads"),
-        ({"num_frames": 0}, "num_frames must be at least 1, got 0"),
-        ({"structure_num_downsamples": -1}, "at least 0"),
-        ({"mlp_ratio": True}, "must be a number|expected int"),
-        ({"layer_norm_eps": 0.0}, "layer_norm_eps must be positive"),
-        ({"qformer_dropout": 1.0}, r"qformer_dropout must be in \[0, 1\)"),
-        ({"structure_head": "mean"}, "structure_head must be one of qformer, linear"),
-        ({"dynamics_head": "linear"}, "dynamics_head must be one of mean, qformer"),
-        ({"structure_mean": [0.0]}, "structure_mean must have 4 numbers"),
-        ({"dynamics_std": [0.0] * 8}, "finite .and positive"),
-        ({"structure_mean": np.zeros(4)}, "structure_mean"),
+        ("hidden_size", 768.0),
+        ("hidden_size", "768"),
+        ("image_size", True),
+        ("image_size", [224, 224]),
+        ("num_frames", None),
+        ("num_frames", np.int64(16)),
+        ("layer_norm_eps", "1e-6"),
+        ("qformer_dropout", None),
+        ("structure_head", None),
+        ("structure_mean", 0.0),
+        ("structure_mean", ["0", "0", "0", "0"]),
+        ("structure_std", np.ones(4)),
+        ("dynamics_mean", list(np.ones(8, dtype=np.float32))),
     ],
 )
-def test_a_wrong_value_is_refused(fields, reason):
-    with pytest.raises((StrictDataclassError, ValueError), match=reason):
+def test_a_value_of_the_wrong_type_is_refused(field: str, value: object) -> None:
+    with pytest.raises(StrictDataclassFieldValidationError, match=field):
+        VidTwinConfig(**{field: value})
+
+
+def test_a_field_set_later_is_checked_too() -> None:
+    config = VidTwinConfig()
+    with pytest.raises(StrictDataclassFieldValidationError, match="num_frames"):
+        config.num_frames = "sixteen"
+
+
+def test_a_config_made_wrong_later_is_not_saved(tmp_path: Path) -> None:
+    config = VidTwinConfig()
+    config.image_size = 225
+    with pytest.raises(StrictDataclassClassValidationError, match="image_size"):
+        config.save_pretrained(tmp_path)
+
+
+def test_a_whole_number_may_stand_for_a_float() -> None:
+    assert VidTwinConfig(qformer_dropout=0).qformer_dropout == 0
+
+
+# Keywords
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "nearest"),
+    [
+        ("patchsize", "patch_size"),
+        ("num_frame", "num_frames"),
+        ("hiden_size", "hidden_size"),
+        ("structure_channel", "structure_channels"),
+        ("qformer_num_layers", "qformer_num_hidden_layers"),
+    ],
+)
+def test_a_misspelt_keyword_is_refused_with_the_nearest_field(misspelt: str, nearest: str) -> None:
+    with pytest.raises(ValueError, match=f"no field '{misspelt}'. Did you mean '{nearest}'"):
+        VidTwinConfig(**{misspelt: 8})
+
+
+def test_a_keyword_like_no_field_is_refused_with_all_fields() -> None:
+    with pytest.raises(ValueError, match="no field 'zzz'. Known are: image_size, .*dynamics_std"):
+        VidTwinConfig(zzz=1)
+
+
+def test_every_wrong_keyword_is_named() -> None:
+    with pytest.raises(ValueError, match="'patchsize'.*'framerate'"):
+        VidTwinConfig(patchsize=8, framerate=8)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("num_labels", 3),
+        ("id2label", {0: "a", 1: "b"}),
+        ("label2id", {"a": 0, "b": 1}),
+        ("problem_type", "regression"),
+        ("output_attentions", True),
+        ("output_hidden_states", True),
+        ("return_dict", False),
+        ("dtype", "float16"),
+        ("torch_dtype", "float16"),
+        ("attn_implementation", "eager"),
+        ("tie_word_embeddings", False),
+        ("architectures", ["VidTwinModel"]),
+        ("chunk_size_feed_forward", 3),
+        ("name_or_path", "org/name"),
+        ("use_cache", False),
+        ("trust_remote_code", True),
+        ("auto_map", {}),
+        ("model_type", "vidtwin"),
+        ("quantization_config", {}),
+        ("_commit_hash", "0" * 40),
+        ("_attn_implementation", "eager"),
+    ],
+)
+def test_a_keyword_of_transformers_is_accepted(keyword: str, value: object) -> None:
+    assert VidTwinConfig(**{keyword: value}).num_frames == 16
+
+
+def test_a_keyword_of_transformers_has_its_effect() -> None:
+    config = VidTwinConfig(num_labels=3, attn_implementation="eager")
+    assert (config.num_labels, config._attn_implementation) == (3, "eager")
+
+
+# Sizes that do not fit
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_count_below_its_least_is_refused(name: str) -> None:
+    least = 0 if name.endswith("num_downsamples") else 1
+    with pytest.raises(StrictDataclassError, match=f"{name} must be at least {least}, got {least - 1}"):
+        VidTwinConfig(**{name: least - 1})
+
+
+@pytest.mark.parametrize("part", ["structure", "dynamics"])
+def test_a_branch_may_keep_the_whole_grid(part: str) -> None:
+    config = VidTwinConfig(**{f"{part}_num_downsamples": 0})
+    assert getattr(config, f"{part}_size") == config.grid_size
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"image_size": 225}, r"image_size \(225\) must be a multiple of patch_size \(16\), for example 224"),
+        ({"patch_size": 448}, r"image_size \(224\) must be a multiple of patch_size \(448\)"),
+        ({"hidden_size": 770, "num_attention_heads": 10}, r"hidden_size \(770\) must be a multiple of .*4"),
+        ({"hidden_size": 772}, r"hidden_size \(772\) must be a multiple of num_attention_heads \(12\)"),
+        ({"num_attention_heads": 7}, r"multiple of num_attention_heads \(7\)"),
+        ({"qformer_num_attention_heads": 7}, r"multiple of qformer_num_attention_heads \(7\), for example 63"),
+    ],
+)
+def test_sizes_that_do_not_divide_are_refused_with_one_that_does(
+    fields: dict[str, int], message: str
+) -> None:
+    with pytest.raises(StrictDataclassClassValidationError, match=message):
         VidTwinConfig(**fields)
 
 
-def test_tuples_of_statistics_become_lists_as_json_has_them():
-    assert VidTwinConfig(structure_mean=(0, 1.5, 2, 3)).structure_mean == [0, 1.5, 2, 3]
+@pytest.mark.parametrize("field", ["structure_head", "dynamics_head"])
+def test_an_unknown_head_is_refused_with_the_known_ones(field: str) -> None:
+    with pytest.raises(StrictDataclassClassValidationError, match=f"{field} must be one of .*qformer"):
+        VidTwinConfig(**{field: "pooling"})
 
 
-def test_transformers_own_keywords_are_accepted():
-    config = VidTwinConfig(num_labels=3, attn_implementation="eager", dtype="bfloat16", return_dict=True)
-    assert config._attn_implementation == "eager"
+@pytest.mark.parametrize("value", [0.0, -1e-6, float("inf"), float("nan")])
+@pytest.mark.parametrize("field", ["layer_norm_eps", "qformer_layer_norm_eps"])
+def test_an_epsilon_that_is_not_positive_and_finite_is_refused(field: str, value: float) -> None:
+    with pytest.raises(StrictDataclassClassValidationError, match=f"{field} must be positive"):
+        VidTwinConfig(**{field: value})
 
 
-def test_a_saved_file_holds_every_own_field_and_loads_to_the_same_numbers(tmp_path):
-    config = VidTwinConfig(hidden_size=96, structure_std=[1.0, 2.0, 3.0, 4.0])
-    before = config.to_dict()
-    config.save_pretrained(tmp_path)
-    assert config.to_dict() == before
-    assert set(VidTwinConfig._own_fields()) <= json.loads((tmp_path / "config.json").read_text()).keys()
-    loaded = VidTwinConfig.from_pretrained(tmp_path)
-    assert {name: getattr(loaded, name) for name in loaded._own_fields()} == {
+@pytest.mark.parametrize("value", [-0.1, 1.0, 1, float("nan")])
+def test_a_dropout_outside_0_and_1_is_refused(value: float) -> None:
+    with pytest.raises(StrictDataclassClassValidationError, match="qformer_dropout must be in"):
+        VidTwinConfig(qformer_dropout=value)
+
+
+# Latent statistics
+
+
+@pytest.mark.parametrize("field", STATISTICS)
+def test_statistics_of_another_length_are_refused(field: str) -> None:
+    channels = getattr(VidTwinConfig(), field.split("_")[0] + "_channels")
+    with pytest.raises(StrictDataclassClassValidationError, match=f"{field} must have {channels} numbers"):
+        VidTwinConfig(**{field: [1.0] * (channels + 1)})
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_standard_deviation_that_is_none_is_refused(value: float) -> None:
+    with pytest.raises(StrictDataclassClassValidationError, match="structure_std must be finite"):
+        VidTwinConfig(structure_std=[1.0, 1.0, 1.0, value])
+
+
+def test_a_mean_may_be_negative_and_must_be_finite() -> None:
+    assert VidTwinConfig(structure_mean=[-1, 0, 1, 2]).structure_mean == [-1, 0, 1, 2]
+    with pytest.raises(StrictDataclassClassValidationError, match="structure_mean must be finite"):
+        VidTwinConfig(structure_mean=[0.0, 0.0, 0.0, float("nan")])
+
+
+@pytest.mark.parametrize("field", STATISTICS)
+def test_a_tuple_of_statistics_becomes_a_list(field: str) -> None:
+    channels = getattr(VidTwinConfig(), field.split("_")[0] + "_channels")
+    assert getattr(VidTwinConfig(**{field: (1.0,) * channels}), field) == [1.0] * channels
+
+
+# Derived numbers
+
+
+def test_the_default_has_the_papers_latents() -> None:
+    config = VidTwinConfig()
+    assert config.structure_shape == (16, 4, 7, 7) and config.dynamics_shape == (16, 8, 14)
+
+
+def test_the_default_compresses_to_0_2046_percent() -> None:
+    config = VidTwinConfig()
+    assert config.num_latents == 4928
+    assert config.compression_rate == 4928 / 2_408_448
+    assert f"{config.compression_rate:.4%}" == "0.2046%"
+
+
+def test_an_odd_grid_is_halved_upwards() -> None:
+    config = VidTwinConfig(image_size=112, structure_num_downsamples=2, dynamics_num_downsamples=1)
+    assert (config.grid_size, config.structure_size, config.dynamics_size) == (7, 2, 4)
+
+
+@pytest.mark.parametrize("name", ["structure_shape", "num_latents", "compression_rate", "grid_size"])
+def test_a_derived_number_cannot_be_set(name: str) -> None:
+    with pytest.raises(AttributeError):
+        setattr(VidTwinConfig(), name, 1)
+
+
+# Files
+
+
+def test_the_default_config_logs_nothing(log: pytest.LogCaptureFixture) -> None:
+    VidTwinConfig()
+    assert log.messages == []
+
+
+def test_a_saved_config_holds_every_number_of_its_own(tmp_path: Path) -> None:
+    config = VidTwinConfig()
+    content = saved(config, tmp_path)
+    assert {name: content[name] for name in config._own_fields()} == {
         name: getattr(config, name) for name in config._own_fields()
     }
 
 
-def test_an_unknown_key_of_a_file_warns_once_and_is_kept(tmp_path, monkeypatch):
-    VidTwinConfig().save_pretrained(tmp_path)
-    content = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**content, "from_the_future": 3}))
-    warnings = []
-    monkeypatch.setattr("vidtwin.configuration.configuration_vidtwin.logger.warning", warnings.append)
-    assert VidTwinConfig.from_pretrained(tmp_path).from_the_future == 3
-    assert len(warnings) == 1
-    assert "from_the_future" in warnings[0]
+def test_a_saved_config_names_its_kind(tmp_path: Path) -> None:
+    assert saved(VidTwinConfig(), tmp_path)["model_type"] == "vidtwin"
+
+
+def test_saving_leaves_the_config_as_it_was(tiny_config: VidTwinConfig, tmp_path: Path) -> None:
+    before = tiny_config.to_dict()
+    tiny_config.save_pretrained(tmp_path)
+    assert tiny_config.to_dict() == before
+
+
+def test_a_loaded_config_is_the_saved_one(tiny_config: VidTwinConfig, tmp_path: Path) -> None:
+    tiny_config.structure_mean = [0.5, -0.5]
+    tiny_config.save_pretrained(tmp_path)
+    assert VidTwinConfig.from_pretrained(tmp_path).to_dict() == tiny_config.to_dict()
+
+
+def test_the_auto_class_loads_a_saved_config(tiny_config: VidTwinConfig, tmp_path: Path) -> None:
+    tiny_config.save_pretrained(tmp_path)
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert type(loaded) is VidTwinConfig and loaded.to_diff_dict() == tiny_config.to_diff_dict()
+
+
+def test_a_loaded_config_is_checked(tmp_path: Path) -> None:
+    with pytest.raises(StrictDataclassClassValidationError, match="image_size"):
+        VidTwinConfig.from_pretrained(in_a_file(tmp_path, image_size=225))
+
+
+def test_a_keyword_overrides_the_file(tmp_path: Path) -> None:
+    assert VidTwinConfig.from_pretrained(in_a_file(tmp_path, num_frames=8), num_frames=4).num_frames == 4
+
+
+def test_unknown_keys_of_a_file_give_one_warning(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+    VidTwinConfig.from_pretrained(in_a_file(tmp_path, vidtwin_version="9.0", gate="soft", audio=1))
+    [message] = log.messages
+    assert "['audio', 'gate']" in message and "9.0" in message
+
+
+def test_unknown_keys_of_a_file_are_kept(tmp_path: Path) -> None:
+    config = VidTwinConfig.from_pretrained(in_a_file(tmp_path, gate="soft"))
+    assert config.gate == "soft" and saved(config, tmp_path)["gate"] == "soft"
+
+
+def test_a_derived_number_in_a_file_is_no_crash(tmp_path: Path) -> None:
+    assert VidTwinConfig.from_pretrained(in_a_file(tmp_path, num_latents=3)).num_latents == 4928
+
+
+def test_a_file_without_unknown_keys_gives_no_warning(
+    tiny_config: VidTwinConfig, tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    tiny_config.save_pretrained(tmp_path)
+    VidTwinConfig.from_pretrained(tmp_path)
+    assert log.messages == []
