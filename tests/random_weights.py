@@ -1,5 +1,5 @@
-"""Weights of full size for a test's model: the released start has zero temporal projections and a nearly blind
-Q-Former, which would hide a wrong mask or a wrong axis."""
+"""Weights of full size for a test's model: the released start has zero temporal projections and a nearly
+blind Q-Former, which would hide a wrong mask or a wrong axis."""
 
 from typing import TypeVar
 

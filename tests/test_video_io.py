@@ -13,7 +13,6 @@ import av
 import numpy as np
 import pytest
 import torch
-from av.stream import Disposition
 from video_maker import (
     ANTICLOCKWISE,
     CLOCKWISE,
@@ -23,7 +22,6 @@ from video_maker import (
     numbered_frames,
     numbers,
     smooth_frames,
-    with_sound,
 )
 
 from vidtwin.modeling_vidtwin import video_io
@@ -254,35 +252,28 @@ def test_a_file_cut_short_is_refused(suffix: str, part: float, tmp_path: Path) -
     refusal(path, lambda: read_video(cut(path, part)))
 
 
+def test_a_file_that_lost_its_last_bytes_is_refused(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.avi", noise(10), codec="mjpeg")
+    with av.open(str(path)) as container:
+        ends = [packet.pos + packet.size for packet in container.demux(video=0) if packet.size]
+    path.write_bytes(path.read_bytes()[: max(ends) - 4])
+    assert "10 frames decode" in refusal(path, lambda: read_video(path))
+
+
 def test_a_file_that_lost_its_last_frames_is_refused(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mkv", noise(10), codec="mjpeg")
     assert "header" in refusal(path, lambda: read_video(cut(path, 0.75)))
 
 
-def damage(path: Path, index: int) -> Path:
-    """Wipes out the second half of a packet."""
+def damage(path: Path, index: int, part: slice) -> Path:
+    """Turns over the bits in a part, in eighths, of a packet."""
     with av.open(str(path)) as container:
         packet = [packet for packet in container.demux(video=0) if packet.size][index]
-        start, end = packet.pos + packet.size // 2, packet.pos + packet.size
-    data = path.read_bytes()
-    path.write_bytes(data[:start] + bytes(end - start) + data[end:])
+        start, end = (packet.pos + packet.size * eighth // 8 for eighth in (part.start, part.stop))
+    data = bytearray(path.read_bytes())
+    data[start:end] = bytes(255 - byte for byte in data[start:end])
+    path.write_bytes(data)
     return path
-
-
-def test_a_file_whose_sound_goes_on_after_the_frames_is_read(tmp_path: Path) -> None:
-    assert len(read_video(with_sound(tmp_path / "a.mkv", noise(10)))[0]) == 10
-
-
-def test_a_file_with_sound_that_lost_its_last_frames_is_refused(tmp_path: Path) -> None:
-    path = with_sound(tmp_path / "a.mkv", noise(10))
-    last = [packet.pos for packet in av.open(str(path)).demux(video=0) if packet.size][-1]
-    path.write_bytes(path.read_bytes()[: last - 20])
-    assert "header" in refusal(path, lambda: read_video(path))
-
-
-def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
-    path = with_sound(tmp_path / "a.mp4", noise(1), Disposition.attached_pic)
-    assert "no video stream" in refusal(path, lambda: read_video(path))
 
 
 @pytest.mark.parametrize("fps", [None, 8])
@@ -291,7 +282,7 @@ def test_a_damaged_frame_is_refused_by_its_number(
     suffix: str, codec: str, fps: int | None, tmp_path: Path
 ) -> None:
     path = make_video(tmp_path / f"a{suffix}", smooth_frames(12, height=96, width=128), codec=codec)
-    reason = refusal(path, lambda: read_video(damage(path, 6), fps=fps))
+    reason = refusal(path, lambda: read_video(damage(path, 6, slice(4, 8)), fps=fps))
     assert re.fullmatch(r"frame \d+ is damaged( \(.*\))?\.", reason)
 
 
@@ -344,10 +335,8 @@ def test_as_many_frames_are_read_as_were_written(suffix: str, count: int, tmp_pa
     assert numbers(frames) == list(range(count)) and fps == 25
 
 
-@pytest.mark.parametrize(
-    "fps", [NTSC, Fraction(25, 2), Fraction(2160, 77), Fraction(750000, 71393), 29.97, 120]
-)
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".avi"])
+@pytest.mark.parametrize("fps", [NTSC, Fraction(25, 2), Fraction(2160, 77), 29.97, 120])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".avi", ".webm"])
 def test_the_rate_survives_exactly(suffix: str, fps: Fraction | float, tmp_path: Path) -> None:
     write_video(tmp_path / f"a{suffix}", numbered_frames(20), fps)
     assert read_video(tmp_path / f"a{suffix}")[1] == Fraction(fps).limit_denominator(1000000)
@@ -384,6 +373,12 @@ def test_an_mp4_says_its_colours_and_starts_to_play_before_it_is_loaded(tmp_path
     with av.open(str(tmp_path / "a.mp4")) as container:
         (codec,) = (stream.codec_context for stream in container.streams.video)
         assert (codec.name, codec.pix_fmt, codec.colorspace, codec.color_range) == ("h264", "yuv420p", 1, 1)
+
+
+def test_an_avi_has_no_frames_out_of_order(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.avi", smooth_frames(20), 25)
+    with av.open(str(tmp_path / "a.avi")) as container:
+        assert not container.streams.video[0].codec_context.has_b_frames
 
 
 def test_numpy_and_torch_one_frame_or_many_are_written(tmp_path: Path) -> None:
