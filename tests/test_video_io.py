@@ -282,7 +282,7 @@ def test_a_damaged_frame_is_refused_by_its_number(
     suffix: str, codec: str, fps: int | None, tmp_path: Path
 ) -> None:
     path = make_video(tmp_path / f"a{suffix}", smooth_frames(12, height=96, width=128), codec=codec)
-    reason = refusal(path, lambda: read_video(damage(path, 6, slice(4, 8)), fps=fps))
+    reason = refusal(path, lambda: read_video(damage(path, 6, slice(5, 8)), fps=fps))
     assert re.fullmatch(r"frame \d+ is damaged( \(.*\))?\.", reason)
 
 

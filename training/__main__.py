@@ -1,6 +1,22 @@
-"""`python -m vidtwin.training`: the command `vidtwin train` for launchers that want a module."""
+"""`python -m vidtwin.training RECIPE --output-dir DIR`: `vidtwin train` for launchers that want a module."""
 
-from vidtwin.cli import main
+from __future__ import annotations
+
+import argparse
+
+from vidtwin.training.command import train_recipe
+
+
+def main() -> None:
+    """Train as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m vidtwin.training", description="Train a model by a recipe.")
+    parser.add_argument("recipe", help="a bundled recipe's name, or the path of a YAML file")
+    parser.add_argument("--output-dir", required=True, help="folder for checkpoints and the finished model")
+    parser.add_argument("--resume", nargs="?", const=True, default=False, metavar="CHECKPOINT")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="repeatable")
+    given = parser.parse_args()
+    train_recipe(given.recipe, given.output_dir, given.resume, given.set)
+
 
 if __name__ == "__main__":
-    main("train")
+    main()
