@@ -126,7 +126,8 @@ class VidTwinConfig(PretrainedConfig):
                 f"{config_dict.get('vidtwin_version', 'an unknown version')}. They have no effect."
             )
         for key, value in unknown.items():
-            setattr(config, key, value)
+            if not isinstance(getattr(cls, key, None), property):  # a number that this version derives
+                setattr(config, key, value)
         return result
 
     def to_diff_dict(self) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
 from ..configuration.configuration_vidtwin import VidTwinConfig
@@ -80,7 +80,7 @@ def read_released(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
     except FileNotFoundError:
         raise
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # torch's reader answers a damaged file with almost any exception
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConversionError(
             f"{path} is not a torch checkpoint that holds only tensors and plain values ({reason}). "
@@ -142,6 +142,9 @@ def released_config(
         raise ConversionError(
             f"The checkpoint has no tensor {error}: it is not a whole VidTwin checkpoint."
         ) from error
+    except StrictDataclassError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ConversionError(f"The sizes do not fit together: {reason}") from error
     except (IndexError, ZeroDivisionError) as error:
         raise ConversionError(f"A tensor of the checkpoint has an impossible shape ({error}).") from error
 
@@ -184,13 +187,13 @@ def model_from_released(tensors: Mapping[str, Tensor], config: VidTwinConfig) ->
     unexpected = [name for name in tensors if our_name(name) is None and not _is_left_out(name)]
     with torch.device("meta"):
         wanted = VidTwinModel(config).state_dict()
-    ours = {our: tensor for name, tensor in tensors.items() if (our := our_name(name)) is not None}
+    ours = {our: _our_shape(our, tensor) for name, tensor in tensors.items() if (our := our_name(name))}
     unexpected += [released_name(name) for name in ours if name not in wanted]
     missing = [released_name(name) for name in wanted if name not in ours]
     misshapen = [
         f"{released_name(name)} {tuple(ours[name].shape)} for {tuple(wanted[name].shape)}"
         for name in wanted
-        if name in ours and ours[name].numel() != wanted[name].numel()
+        if name in ours and ours[name].shape != wanted[name].shape
     ]
     problems = [
         f"{kind} tensors: {', '.join(names)}"
@@ -200,8 +203,17 @@ def model_from_released(tensors: Mapping[str, Tensor], config: VidTwinConfig) ->
     if problems:
         raise ConversionError("The checkpoint does not fit: " + "; ".join(problems))
     model = VidTwinModel(config)
-    model.load_state_dict({name: ours[name].reshape(wanted[name].shape) for name in wanted}, strict=True)
+    model.load_state_dict(ours, strict=True)
     return model.eval()
+
+
+def _our_shape(ours: str, tensor: Tensor) -> Tensor:
+    """A released tensor in our shape: the patch kernel flattened, a convolution of kernel 1 as a Linear."""
+    if ours == "patch_embed.proj.weight":
+        return tensor.flatten(1)
+    if ours == "structure.decoder.mix.weight" and tensor.ndim == 3:
+        return tensor.squeeze(-1)
+    return tensor
 
 
 def _is_left_out(name: str) -> bool:
@@ -230,8 +242,8 @@ def released_from_model(
     for part in ("encoder", "decoder"):
         for name, table in zip(_POSITION_TABLES, tables, strict=True):
             tensors[f"{part}.{name}"] = table[None]
-    lent = {name: tensor for name, tensor in (base or {}).items() if name not in tensors}
-    left_out = [] if base else [f"{prefix}*" for prefix in (*_UNUSED, "loss.")]
+    lent = {name: base[name] for name in base or {} if _is_left_out(name) and name not in tensors}
+    left_out = [f"{part}*" for part in (*_UNUSED, "loss.") if not any(n.startswith(part) for n in lent)]
     return {**tensors, **lent}, left_out
 
 

@@ -80,15 +80,15 @@ class VidTwinPreTrainedModel(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         """The released initialisation: torch's default, redrawn by the modules that start otherwise."""
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if isinstance(module, DrawsOwnWeights):
+            module.draw_weights()
+        elif isinstance(module, nn.Linear | nn.Conv2d):
             bound = 1 / math.sqrt(module.weight[0].numel())
             init.uniform_(module.weight, -bound, bound)
             init.uniform_(module.bias, -bound, bound)
         elif isinstance(module, nn.LayerNorm):
             init.ones_(module.weight)
             init.zeros_(module.bias)
-        elif isinstance(module, DrawsOwnWeights):
-            module.draw_weights()
 
     def encode(self, pixel_values_videos: Tensor) -> VidTwinPosterior:
         """Posteriors of both latents of each clip, from `b t c y x` in [-1, 1] (paper Sec. 3.2).

@@ -35,6 +35,13 @@ def draw_xavier(linear: nn.Linear) -> None:
     init.zeros_(linear.bias)
 
 
+class XavierLinear(nn.Linear, DrawsOwnWeights):
+    """A Linear that starts Xavier-uniform with zero bias, as those of the transformers do."""
+
+    def draw_weights(self) -> None:
+        draw_xavier(self)
+
+
 def sincos_table(positions: np.ndarray, width: int) -> np.ndarray:
     """Sine and cosine of each position at `width / 2` frequencies 10000^(-k / (width / 2)), `s -> s width`,
     float64."""
@@ -196,17 +203,14 @@ class VidTwinTransformer(DrawsOwnWeights):
         return rearrange(hidden, "b t (h w) c -> b t h w c", h=h)
 
 
-class VidTwinPatchEmbed(DrawsOwnWeights):
+class VidTwinPatchEmbed(nn.Module):
     """Square patches of each frame to vectors, `b t c y x -> b t h w hidden`: a convolution of stride =
     kernel."""
 
     def __init__(self, config: VidTwinConfig):
         super().__init__()
         self.patch_size = config.patch_size
-        self.proj = nn.Linear(config.num_channels * config.patch_size**2, config.hidden_size)
-
-    def draw_weights(self) -> None:
-        draw_xavier(self.proj)
+        self.proj = XavierLinear(config.num_channels * config.patch_size**2, config.hidden_size)
 
     def forward(self, pixel_values_videos: Tensor) -> Tensor:
         p = self.patch_size

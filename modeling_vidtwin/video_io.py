@@ -534,11 +534,8 @@ def _converter(stream: Any, time_base: Fraction) -> av.filter.Graph:
     source = graph.add_buffer(width=stream.width, height=stream.height, format=rgb, time_base=time_base)
     sink = graph.add("buffersink")
     if stream.pix_fmt == "pal8":
-        split, palette = (
-            graph.add("split"),
-            graph.add("palettegen", "stats_mode=single:reserve_transparent=0"),
-        )
-        last = graph.add("paletteuse", "new=1")
+        split, last = graph.add("split"), graph.add("paletteuse", "new=1")
+        palette = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
         source.link_to(split)
         split.link_to(last, 0, 0)
         split.link_to(palette, 1, 0)

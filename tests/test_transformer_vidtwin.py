@@ -172,7 +172,8 @@ def test_a_patch_changes_every_patch_of_its_frame(
 @torch.no_grad()
 def test_a_modulated_norm_scales_and_shifts_a_plain_one() -> None:
     hidden, scale, shift = random(2, 3, 8) * 5 + 1, random(8), random(8) + 1
-    plain = (hidden - hidden.mean(-1, keepdim=True)) / (hidden.var(-1, keepdim=True, correction=0) + 1e-6).sqrt()
+    centred = hidden - hidden.mean(-1, keepdim=True)
+    plain = centred / (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
     wanted = plain * (1 + scale) + shift
     torch.testing.assert_close(modulated_layer_norm(hidden, scale, shift, 1e-6), wanted, rtol=0, atol=1e-5)
 
@@ -261,7 +262,7 @@ def test_the_pixel_head_bounds_nothing(tiny_config: VidTwinConfig) -> None:
 
 @pytest.fixture(params=["made", "missing from the file"])
 def fresh(request: pytest.FixtureRequest, tiny_config: VidTwinConfig) -> VidTwinModel:
-    """A model with first weights: as the constructor draws them, and as loading fills in what a file lacks."""
+    """A model with first weights: drawn by the constructor, or by loading for what the file lacks."""
     torch.manual_seed(0)
     tiny_config.hidden_size = 64
     if request.param == "made":

@@ -1,4 +1,4 @@
-"""`python -m vidtwin.training RECIPE --output-dir DIR`: `vidtwin train` for launchers that want a module."""
+"""`python -m vidtwin.training RECIPE --output-dir DIR`: `vidtwin train` for launchers of modules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vidtwin.training.command import train_recipe
 
 def main() -> None:
     """Train as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m vidtwin.training", description="Train a model by a recipe.")
+    parser = argparse.ArgumentParser(prog="python -m vidtwin.training", description="Train by a recipe.")
     parser.add_argument("recipe", help="a bundled recipe's name, or the path of a YAML file")
     parser.add_argument("--output-dir", required=True, help="folder for checkpoints and the finished model")
     parser.add_argument("--resume", nargs="?", const=True, default=False, metavar="CHECKPOINT")
