@@ -242,7 +242,8 @@ def released_from_model(
     for part in ("encoder", "decoder"):
         for name, table in zip(_POSITION_TABLES, tables, strict=True):
             tensors[f"{part}.{name}"] = table[None]
-    lent = {name: base[name] for name in base or {} if _is_left_out(name) and name not in tensors}
+    lent = {name: tensor for name, tensor in (base or {}).items() if _is_left_out(name)}
+    lent = {name: tensor for name, tensor in lent.items() if name not in tensors}
     left_out = [f"{part}*" for part in (*_UNUSED, "loss.") if not any(n.startswith(part) for n in lent)]
     return {**tensors, **lent}, left_out
 
