@@ -242,9 +242,11 @@ class VideoReader:
             count, seconds = self._count_packets()
         if not (count and seconds):
             return (rates or [Fraction(1)])[0], count, None
-        # A rate that the container names is taken where the time stamps bear it out within their rounding.
+        # A rate that the container names is taken where the time stamps bear it out within their rounding;
+        # an edit list of an mp4 file cuts the duration to milliseconds.
+        rounding = max(2 * stream.time_base, Fraction(1, 1000))
         for rate in rates:
-            if abs(count / rate - seconds) <= min(2 * stream.time_base, 1 / (4 * rate)):
+            if abs(count / rate - seconds) <= min(rounding, 1 / (4 * rate)):
                 return rate, count, float(seconds)
         return (count / seconds).limit_denominator(10**6), count, float(seconds)
 

@@ -83,6 +83,14 @@ def test_position_tables_are_computed_in_float64_and_rounded_once(transformer: V
     assert all(torch.equal(a, b.float()) for a, b in zip(transformer.buffers(), exact, strict=True))
 
 
+def test_position_tables_are_real_in_a_model_without_weights(tiny_config: VidTwinConfig) -> None:
+    with torch.device("meta"):
+        transformer = VidTwinTransformer(tiny_config)
+    assert all(parameter.is_meta for parameter in transformer.parameters())
+    exact = exact_tables(tiny_config)
+    assert all(torch.equal(a, b.float()) for a, b in zip(transformer.buffers(), exact, strict=True))
+
+
 def test_position_tables_are_in_no_saved_file(transformer: VidTwinTransformer) -> None:
     assert [name for name in transformer.state_dict() if "position" in name] == []
 
