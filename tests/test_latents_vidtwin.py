@@ -145,10 +145,29 @@ def test_the_qformers_mlp_has_the_exact_gelu(qformer: VidTwinQFormer) -> None:
     torch.testing.assert_close(got, wanted, rtol=0, atol=1e-12)
 
 
-def test_the_qformer_drops_out_in_training_only(qformer: VidTwinQFormer) -> None:
-    context = random(1, 6, 32)
-    assert torch.equal(qformer(context), qformer(context))
-    assert not torch.equal(qformer.train()(context), qformer(context))
+@pytest.mark.parametrize("place", ["queries", "attention", "feed-forward"])
+def test_the_qformer_drops_out_in_training_only(place: str, qformer: VidTwinQFormer) -> None:
+    context, layer = random(1, 6, 32), qformer.layers[0]
+    for module in qformer.modules():
+        if hasattr(module, "dropout"):
+            module.dropout = 0.0
+    places = {"queries": qformer, "attention": layer.cross_attention, "feed-forward": layer}
+    places[place].dropout = 0.5
+    evaluated = qformer(context)
+    assert torch.equal(qformer(context), evaluated)
+    assert not torch.allclose(qformer.train()(context), evaluated)
+
+
+def test_the_qformers_attention_drops_out_weights_and_results(qformer: VidTwinQFormer) -> None:
+    attention = qformer.layers[0].cross_attention.train()
+    queries, context = random(1, 4, 16), random(1, 6, 32)
+    mixed: list[Tensor] = []
+    attention.proj.register_forward_pre_hook(lambda _, given: mixed.append(given[0]))
+    attention.dropout = 0.5
+    assert not torch.allclose(attention(queries, context), attention(queries, context))
+    assert not torch.allclose(*mixed)
+    attention.dropout = 1.0
+    assert torch.equal(attention(queries, context), attention.norm(queries))
 
 
 def test_the_qformer_starts_with_small_weights_and_full_queries(tiny_model: VidTwinModel) -> None:
