@@ -130,12 +130,6 @@ class VidTwinConfig(PretrainedConfig):
                 setattr(config, key, value)
         return result
 
-    def to_diff_dict(self) -> dict[str, Any]:
-        """All of VidTwin's own numbers, defaults included, so that a saved config does not depend on the
-        version."""
-        own = {name: getattr(self, name) for name in self._own_fields()}
-        return {**own, **super().to_diff_dict()}
-
     def validate_counts(self) -> None:
         """Counts are at least 1, downsamples at least 0, epsilons positive, dropout in [0, 1)."""
         may_be_zero = {"structure_num_downsamples", "dynamics_num_downsamples"}

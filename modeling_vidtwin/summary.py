@@ -11,11 +11,13 @@ from ..configuration.configuration_vidtwin import VidTwinConfig
 from .modeling_vidtwin import VidTwinModel
 
 # In the order of the data's flow: (what it is called, the module's name).
-_PARTS = (
+_ENCODER_PARTS = (
     ("patch embed", "patch_embed"),
     ("encoder", "encoder"),
     ("structure encoder", "structure.encoder"),
     ("dynamics encoder", "dynamics.encoder"),
+)
+_DECODER_PARTS = (
     ("structure decoder", "structure.decoder"),
     ("dynamics decoder", "dynamics.decoder"),
     ("decoder", "decoder"),
@@ -25,12 +27,13 @@ _PARTS = (
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """Parameters by part, and floating point operations per clip, 2 per multiply-add."""
+    """Parameters by part, and floating point operations per clip, 2 per multiply-add; decode_flops is None
+    without a decoder."""
 
     config: VidTwinConfig
     parameters: dict[str, int]
     encode_flops: int
-    decode_flops: int
+    decode_flops: int | None
 
     def lines(self) -> list[str]:
         """The summary for people, one line each."""
@@ -40,11 +43,9 @@ class ModelSummary:
             "structure": config.structure_shape,
             "dynamics": config.dynamics_shape,
         }
-        flops = {
-            "encode": self.encode_flops,
-            "decode": self.decode_flops,
-            "both": self.encode_flops + self.decode_flops,
-        }
+        flops = {"encode": self.encode_flops}
+        if self.decode_flops is not None:
+            flops |= {"decode": self.decode_flops, "both": self.encode_flops + self.decode_flops}
         counts = {**self.parameters, "all": sum(self.parameters.values())}
         numbers = side * side * config.num_frames * config.num_channels
         return [
@@ -58,8 +59,11 @@ class ModelSummary:
         ]
 
 
-def summarize(config: VidTwinConfig) -> ModelSummary:
-    """Count the parameters and operations of the autoencoder on the meta device: no memory, no weights."""
+def summarize(config: VidTwinConfig, decodes: bool = True) -> ModelSummary:
+    """Count the parameters and operations of the autoencoder on the meta device: no memory, no weights.
+
+    decodes: False counts the encoder half alone (VidTwinEncoderModel).
+    """
     with torch.device("meta"):
         model = VidTwinModel(config).eval().requires_grad_(False)
         side = config.image_size
@@ -72,6 +76,7 @@ def summarize(config: VidTwinConfig) -> ModelSummary:
         model.decode(structure=posterior.structure.mode(), dynamics=posterior.dynamics.mode())
     parameters = {
         name: sum(parameter.numel() for parameter in model.get_submodule(module).parameters())
-        for name, module in _PARTS
+        for name, module in _ENCODER_PARTS + (_DECODER_PARTS if decodes else ())
     }
-    return ModelSummary(config, parameters, encoding.get_total_flops(), decoding.get_total_flops())
+    decode_flops = decoding.get_total_flops() if decodes else None
+    return ModelSummary(config, parameters, encoding.get_total_flops(), decode_flops)

@@ -21,7 +21,7 @@ from transformers.utils import logging
 from typer.testing import CliRunner, Result
 from video_maker import make_video, smooth_frames
 
-from vidtwin import VidTwinModel, VidTwinVideoProcessor, __version__
+from vidtwin import VidTwinEncoderModel, VidTwinModel, VidTwinVideoProcessor, __version__
 from vidtwin.cli import app
 from vidtwin.modeling_vidtwin import video_io
 from vidtwin.modeling_vidtwin.conversion import released_from_model
@@ -234,6 +234,13 @@ def test_a_swap_has_the_rate_of_the_dynamics_and_the_shorter_length(model: VidTw
 def test_info_describes_a_folder(model: VidTwinModel) -> None:
     shown = done("info", "tiny")
     assert "tiny: VidTwinModel, stored as F32" in shown and f"{model.num_parameters():,}" in shown
+
+
+def test_info_counts_what_an_encoder_only_folder_holds(model: VidTwinModel) -> None:
+    encoder = VidTwinEncoderModel(model.config)
+    encoder.save_pretrained("half")
+    shown = done("info", "./half")
+    assert "VidTwinEncoderModel" in shown and f"{encoder.num_parameters():,}" in shown
 
 
 def test_info_describes_a_scale_without_weights() -> None:

@@ -2,13 +2,19 @@
 
 import pytest
 
-from vidtwin import VidTwinConfig, VidTwinModel
+from vidtwin import VidTwinConfig, VidTwinEncoderModel, VidTwinModel
 from vidtwin.configuration.presets import vidtwin_config
 from vidtwin.modeling_vidtwin.summary import summarize
 
 
 def test_the_parts_add_up_to_the_whole_model(tiny_config: VidTwinConfig) -> None:
     assert sum(summarize(tiny_config).parameters.values()) == VidTwinModel(tiny_config).num_parameters()
+
+
+def test_the_encoder_half_is_counted_alone(tiny_config: VidTwinConfig) -> None:
+    summary = summarize(tiny_config, decodes=False)
+    assert sum(summary.parameters.values()) == VidTwinEncoderModel(tiny_config).num_parameters()
+    assert summary.decode_flops is None and "decode" not in "\n".join(summary.lines())
 
 
 @pytest.mark.parametrize(

@@ -342,6 +342,7 @@ def info(
     from .modeling_vidtwin.model_folder import find_model
     from .modeling_vidtwin.summary import summarize
 
+    decodes = True
     if model in SCALES and revision is None:
         config = vidtwin_config(model)
         typer.echo(f"{model}: the paper's {model} scale, no weights")
@@ -349,8 +350,9 @@ def info(
         folder = find_model(model, revision)
         config = folder.config()
         classes = " ".join(config.architectures or ["weights"])
+        decodes = config.architectures != ["VidTwinEncoderModel"]
         typer.echo(f"{folder.path}: {classes}, stored as {folder.dtypes()}")
-    typer.echo("\n".join(summarize(config).lines()))
+    typer.echo("\n".join(summarize(config, decodes).lines()))
 
 
 @app.command()
