@@ -191,7 +191,7 @@ class QFormerTokens(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         b, _, h, w, _ = hidden.shape
-        tokens = self.qformer(rearrange(hidden, "b t h w c -> (b h w) t c"))
+        tokens = self.qformer(rearrange(hidden, "b t h w c -> (b h w) t c").contiguous())
         return rearrange(tokens, "(b h w) n c -> b n h w c", b=b, h=h, w=w)
 
 

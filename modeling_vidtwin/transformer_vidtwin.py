@@ -162,7 +162,8 @@ class VidTwinBlock(GradientCheckpointingLayer, DrawsOwnWeights):
         attended = rearrange(self.spatial_attention(frames), "(b t) n c -> b t n c", t=t)
         hidden = torch.addcmul(hidden, gate_a, attended)
         placed = hidden if temporal_position is None else hidden + temporal_position[:, None]
-        attended = self.temporal_attention(rearrange(placed, "b t n c -> (b n) t c"))
+        # at batch 1 this is a strided view, on which torch's Linear is slow when no weight needs a gradient
+        attended = self.temporal_attention(rearrange(placed, "b t n c -> (b n) t c").contiguous())
         hidden = torch.addcmul(hidden, gate_a, rearrange(attended, "(b n) t c -> b t n c", n=n))
         return torch.addcmul(
             hidden, gate_m, self.mlp(modulated_layer_norm(hidden, scale_m, shift_m, self.eps))

@@ -5,7 +5,15 @@ import copy
 import pytest
 import torch
 
+from vidtwin import VidTwinConfig, VidTwinModel
 from vidtwin.training.initialisation import start_weights
+from vidtwin.training.recipes import load_recipe
+
+
+@pytest.fixture
+def demo_sized() -> VidTwinModel:
+    torch.manual_seed(0)
+    return VidTwinModel(VidTwinConfig(**load_recipe("demo").model)).eval()
 
 
 def test_the_released_start_changes_nothing(tiny_model):
@@ -27,6 +35,22 @@ def test_the_variance_preserving_start_lets_the_latents_tell_clips_apart(tiny_mo
     torch.manual_seed(0)
     start_weights(model, "variance_preserving")
     assert difference(model) > 10 * difference(tiny_model)
+
+
+def test_the_variance_preserving_start_keeps_the_queries_apart(demo_sized):
+    """How much of what the tokens say of the frames differs between the queries, biases left out."""
+
+    def share(model):
+        size = (2, 16, 3, 112, 112)
+        videos = torch.rand(size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        videos = videos.cumsum(-1) / 8  # smooth, as pictures are
+        with torch.no_grad():
+            tokens = model.structure.encoder.tokens(model.encoder(model.patch_embed(videos)))
+        tokens = tokens - tokens.mean(dim=(0, 2, 3), keepdim=True)
+        return (tokens.var(1, unbiased=False).mean() / tokens.square().mean()).item()
+
+    start_weights(demo_sized, "variance_preserving")
+    assert share(demo_sized) > 0.3
 
 
 def test_an_unknown_start_is_refused_by_name(tiny_model):

@@ -2,7 +2,8 @@
 
 The released start (drawn by the model itself) is slow: gates near zero, a Q-Former that hardly sees the
 frames, and branch convolutions that shrink the signal at each layer. `variance_preserving` mends these
-three and nothing else.
+three, and keeps the Q-Former's queries apart: all read nearly the same frames, so with plain Xavier weights
+they soon hold one and the same token, and the structure latents 1/n_q of what they could.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ def variance_preserving(model: VidTwinModel) -> None:
     """Redraw the weights of `model` in place so that both branches and all blocks carry signal from the
     start.
 
-    Branch convolutions and Linears: He-normal (each is followed by a ReLU or feeds one); Q-Former Linears:
-    Xavier; blocks: gates at (2 layers)^-0.5, no modulation, temporal projections Xavier instead of zero.
+    Branch convolutions and Linears: He-normal (each is followed by a ReLU or feeds one); Q-Former: see
+    `_distinct_queries`; blocks: gates at (2 layers)^-0.5, no modulation, temporal projections Xavier
+    instead of zero.
     """
     gate = (2 * model.config.num_hidden_layers) ** -0.5
     for module in model.modules():
@@ -37,13 +39,28 @@ def variance_preserving(model: VidTwinModel) -> None:
                         nn.init.zeros_(layer.bias)
     for module in model.modules():
         if isinstance(module, VidTwinQFormer):
-            for layer in module.modules():
-                if isinstance(layer, nn.Linear):
-                    nn.init.xavier_uniform_(layer.weight)
+            _distinct_queries(module)
         elif isinstance(module, VidTwinBlock):
             module.modulation.zero_()
             module.modulation[[2, 5]] = gate
             nn.init.xavier_uniform_(module.temporal_attention.proj.weight)
+
+
+def _distinct_queries(qformer: VidTwinQFormer) -> None:
+    """Xavier, with little exchange between queries and a feed-forward that acts on each query in its own way.
+
+    A query's own vector decides which hidden units of the GELU are open, so a strong first and second
+    Linear give each query another view of the same frames.
+    """
+    for module in qformer.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+    for layer in qformer.layers:
+        layer.self_attention.proj.weight.mul_(0.1)
+        if layer.cross_attention is not None:
+            layer.cross_attention.proj.weight.mul_(0.5)
+        layer.fc1.weight.mul_(3)
+        layer.fc2.weight.mul_(2)
 
 
 def start_weights(model: VidTwinModel, start: str) -> None:
