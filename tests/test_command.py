@@ -1,5 +1,7 @@
 """Training by recipe: what it leaves behind, and resuming."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -23,16 +25,27 @@ def run(tmp_path_factory):
 def test_training_leaves_a_folder_that_from_pretrained_loads(run):
     folder, trainer = run
     model = VidTwinModel.from_pretrained(folder)
-    assert torch.equal(model.head.proj.weight, trainer.model.head.proj.weight)
+    assert torch.equal(model.head.proj.weight, trainer.averaged_generator.head.proj.weight)
     assert VidTwinVideoProcessor.from_pretrained(folder).crop_size.height == 32
 
 
-def test_a_resumed_run_ends_with_the_same_weights_and_log(run, tmp_path):
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_resumed_run_ends_with_the_same_weights_and_log(run, tmp_path, by_name):
     folder, whole = run
-    resumed = train_recipe("smoke", tmp_path, resume=str(folder / "checkpoint-2"), overrides=QUICK)
+    shutil.copytree(folder / "checkpoint-2", tmp_path / "checkpoint-2")
+    resumed = train_recipe("smoke", tmp_path, str(tmp_path / "checkpoint-2") if by_name else True, QUICK)
     assert losses(resumed) == losses(whole)
     for ours, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_resuming_passes_over_torn_checkpoints(run, tmp_path):
+    folder, whole = run
+    shutil.copytree(folder / "checkpoint-2", tmp_path / "checkpoint-2")
+    shutil.copytree(folder / "checkpoint-4", tmp_path / "checkpoint-3")
+    (tmp_path / "checkpoint-3" / "optimizer.pt").unlink()
+    (tmp_path / "tmp-checkpoint-3").mkdir()
+    assert losses(train_recipe("smoke", tmp_path, resume=True, overrides=QUICK)) == losses(whole)
 
 
 def test_a_folder_with_checkpoints_is_not_trained_over(run):
@@ -53,4 +66,10 @@ def test_weights_and_an_architecture_together_are_refused(tmp_path):
 def test_training_starts_from_a_models_weights(run, tmp_path):
     overrides = [*QUICK, "model={}", f"from_pretrained={run[0]}", "learning_rate=0.0", "weight_decay=0.0"]
     trainer = train_recipe("smoke", tmp_path, overrides=overrides)
-    assert torch.equal(trainer.model.head.proj.weight, run[1].model.head.proj.weight)
+    torch.testing.assert_close(trainer.generator.head.proj.weight, run[1].averaged_generator.head.proj.weight)
+
+
+def test_evaluation_clips_are_evaluated_while_training(tmp_path):
+    settings = ["eval_data={rendered_share: 1.0}", "eval_clips=2", "eval_strategy=steps", "eval_steps=2"]
+    trainer = train_recipe("smoke", tmp_path, overrides=[*QUICK, *settings])
+    assert sum("eval_psnr" in entry for entry in trainer.state.log_history) == 2

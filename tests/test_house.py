@@ -14,7 +14,14 @@ FRONT_DOOR = "vidtwin"
 
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 600, 60, 6
 PORTABLE = {
-    "torch", "torchvision", "transformers", "huggingface_hub", "safetensors", "einops", "numpy", "tqdm",
+    "torch",
+    "torchvision",
+    "transformers",
+    "huggingface_hub",
+    "safetensors",
+    "einops",
+    "numpy",
+    "tqdm",
 }
 READS_VIDEO_FILES = {"video_io.py", "video_processing_vidtwin.py", "long_video.py"}
 

@@ -34,7 +34,9 @@ def test_every_command_has_help_and_the_options_the_readme_gives_it() -> None:
     for name, row in commands.items():
         result = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
         assert result.exit_code == 0, result.output
-        missing = [option for option in re.findall(r"--[a-z-]+", " ".join(row)) if option not in result.output]
+        missing = [
+            option for option in re.findall(r"--[a-z-]+", " ".join(row)) if option not in result.output
+        ]
         assert missing == [], name
 
 

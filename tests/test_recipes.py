@@ -43,3 +43,19 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path):
     (tmp_path / "list.yaml").write_text("- 1")
     with pytest.raises(ValueError, match="must hold the sections"):
         load_recipe(str(tmp_path / "list.yaml"))
+
+
+def test_a_number_with_an_exponent_is_a_number():
+    assert load_recipe("smoke", ["learning_rate=1e-4"]).training["learning_rate"] == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("max_steps=many", "training.max_steps must be a number, got 'many'"),
+        ("sample_posterior=1", "training.sample_posterior must be true or false, got 1"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_by_name(override, reason):
+    with pytest.raises(ValueError, match=reason):
+        load_recipe("smoke", [override])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from transformers.trainer_utils import get_last_checkpoint, set_seed
+from transformers.trainer_utils import set_seed
 from transformers.utils import logging
 
 from vidtwin.configuration.configuration_vidtwin import VidTwinConfig
@@ -14,6 +14,7 @@ from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
 from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProcessor
 
 from .arguments import VidTwinTrainingArguments
+from .checkpoints import checkpoints_in, newest_whole, refuse_torn
 from .clips import ClipDataset, DataSettings
 from .initialisation import start_weights
 from .recipes import Recipe, load_recipe
@@ -37,12 +38,13 @@ def train_recipe(
     model = _model(plan)
     config = model.config
     length = arguments.max_steps * arguments.train_batch_size * arguments.gradient_accumulation_steps
-    data = DataSettings(**plan.data)
-    clips = ClipDataset(
-        data, config.num_frames, config.image_size, length * arguments.world_size, arguments.seed
+    trainer = VidTwinTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=_clips(plan.data, config, length * arguments.world_size, arguments.seed),
+        eval_dataset=_clips(plan.eval_data, config, arguments.eval_clips, arguments.seed),
+        processing_class=VidTwinVideoProcessor.from_config(config),
     )
-    processor = VidTwinVideoProcessor.from_config(config)
-    trainer = VidTwinTrainer(model=model, args=arguments, train_dataset=clips, processing_class=processor)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     trainer.save_state()
@@ -61,20 +63,32 @@ def _model(plan: Recipe) -> VidTwinModel:
     return VidTwinModel.from_pretrained(find_model(plan.from_pretrained).path, dtype=torch.float32)
 
 
+def _clips(settings: dict, config: VidTwinConfig, length: int, seed: int) -> ClipDataset | None:
+    """The clips of a recipe's section; None for an empty one."""
+    if not settings:
+        return None
+    return ClipDataset(DataSettings(**settings), config.num_frames, config.image_size, length, seed)
+
+
 def _checkpoint(folder: Path, resume: bool | str) -> str | None:
     """The checkpoint to go on from, named in the log; a folder with checkpoints is never trained over by
     accident."""
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     if isinstance(resume, str):
-        if not (Path(resume) / "trainer_state.json").is_file():
-            raise ValueError(f"--resume {resume}: not a whole checkpoint (it has no trainer_state.json).")
-        last = resume
-    elif not resume and last is not None:
-        raise ValueError(
-            f"{folder} holds checkpoints already ({Path(last).name}). Give --resume, or another folder."
-        )
-    elif resume and last is None:
-        logger.warning(f"No checkpoint in {folder}: training starts anew.")
-    if last is not None:
-        logger.warning(f"Training resumes from {last}.")
-    return last
+        refuse_torn(resume)
+        logger.warning(f"Training resumes from {resume}.")
+        return resume
+    present = checkpoints_in(folder)
+    if not resume:
+        if present:
+            raise ValueError(
+                f"{folder} holds checkpoints already ({present[0].name}). Give --resume, or another folder."
+            )
+        return None
+    newest, torn = newest_whole(folder)
+    for each in torn:
+        logger.warning(f"{each} is not whole: passed over.")
+    if newest is None:
+        logger.warning(f"No whole checkpoint in {folder}: training starts anew.")
+        return None
+    logger.warning(f"Training resumes from {newest}.")
+    return str(newest)

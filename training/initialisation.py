@@ -52,15 +52,13 @@ def _distinct_queries(qformer: VidTwinQFormer) -> None:
     A query's own vector decides which hidden units of the GELU are open, so a strong first and second
     Linear give each query another view of the same frames.
     """
-    for module in qformer.modules():
+    gains = {"self_attention.proj": 0.1, "cross_attention.proj": 0.5, "fc1": 3.0, "fc2": 2.0}
+    for name, module in qformer.named_modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
-    for layer in qformer.layers:
-        layer.self_attention.proj.weight.mul_(0.1)
-        if layer.cross_attention is not None:
-            layer.cross_attention.proj.weight.mul_(0.5)
-        layer.fc1.weight.mul_(3)
-        layer.fc2.weight.mul_(2)
+            for ending, gain in gains.items():
+                if name.endswith(ending):
+                    module.weight.mul_(gain)
 
 
 def start_weights(model: VidTwinModel, start: str) -> None:

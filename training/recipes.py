@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ class Recipe:
     """The sections of a recipe file.
 
     model: VidTwinConfig fields. from_pretrained: weights to start from (bundled name, folder or Hub id;
-    then `model` must be empty). start: the initialisation otherwise. data: DataSettings fields. training:
-    fields of VidTwinTrainingArguments.
+    then `model` must be empty). start: the initialisation otherwise. data: DataSettings fields; eval_data:
+    the same for evaluation, none if empty. training: fields of VidTwinTrainingArguments.
     """
 
     description: str = ""
@@ -31,10 +32,16 @@ class Recipe:
     from_pretrained: str | None = None
     start: str = "released"
     data: dict[str, Any] = field(default_factory=dict)
+    eval_data: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
 
 
-_SECTIONS = {"model": VidTwinConfig, "data": DataSettings, "training": VidTwinTrainingArguments}
+_SECTIONS = {
+    "model": VidTwinConfig,
+    "data": DataSettings,
+    "eval_data": DataSettings,
+    "training": VidTwinTrainingArguments,
+}
 
 
 def recipe_names() -> list[str]:
@@ -53,7 +60,7 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
     if not path.is_file():
         raise ValueError(f"No recipe {recipe!r}: name one of {', '.join(recipe_names())}, or a YAML file.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _parse(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a YAML file: {str(error).splitlines()[0]}") from error
     if not isinstance(content, dict):
@@ -62,6 +69,20 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
         _apply(content, override)
     _check(content)
     return Recipe(**content)
+
+
+def _parse(text: str) -> Any:
+    """YAML, in which 1e-4 is the number it looks like (YAML 1.1 reads a text)."""
+    return _with_numbers(yaml.safe_load(text))
+
+
+def _with_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_numbers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_numbers(each) for each in value]
+    is_number = isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", value)
+    return float(value) if is_number else value
 
 
 def _names(kind: type) -> list[str]:
@@ -74,15 +95,15 @@ def _apply(content: dict[str, Any], override: str) -> None:
         raise ValueError(f"--set wants key=value, got {override!r}.")
     section, dot, name = key.partition(".")
     if not dot and key not in _names(Recipe):
-        homes = [title for title, kind in _SECTIONS.items() if key in _names(kind)]
+        homes = [title for title, kind in _SECTIONS.items() if key in _names(kind) and title != "eval_data"]
         if len(homes) != 1:
             every = [each for kind in _SECTIONS.values() for each in _names(kind)]
             raise ValueError(f"--set {key}: {_nearest(key, every)}")
         section, dot, name = homes[0], ".", key
     if dot:
-        content[section] = {**(content.get(section) or {}), name: yaml.safe_load(text)}
+        content[section] = {**(content.get(section) or {}), name: _parse(text)}
     else:
-        content[key] = yaml.safe_load(text)
+        content[key] = _parse(text)
 
 
 def _check(content: dict[str, Any]) -> None:
@@ -93,6 +114,13 @@ def _check(content: dict[str, Any]) -> None:
         for key in content.get(section) or {}:
             if key not in _names(kind):
                 raise ValueError(f"{section}.{key}: {_nearest(key, _names(kind))}")
+    defaults = {each.name: each.default for each in fields(VidTwinTrainingArguments)}
+    for key, value in (content.get("training") or {}).items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if type(defaults[key]) in (int, float) and not is_number:
+            raise ValueError(f"training.{key} must be a number, got {value!r}.")
+        if isinstance(defaults[key], bool) and not isinstance(value, bool):
+            raise ValueError(f"training.{key} must be true or false, got {value!r}.")
 
 
 def _nearest(name: str, known: list[str]) -> str:
