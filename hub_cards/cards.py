@@ -18,14 +18,42 @@ def demo_card(config: VidTwinConfig, facts: dict[str, Any], quality: dict[str, A
     text = (TEMPLATES / "demo.md").read_text(encoding="utf-8")
     return text.format(
         **facts,
-        num_frames=config.num_frames,
-        image_size=config.image_size,
-        structure_shape=config.structure_shape,
-        dynamics_shape=config.dynamics_shape,
-        num_latents=config.num_latents,
-        rate=config.compression_rate,
+        **_shapes(config),
         quality="Not measured." if quality is None else _quality(quality),
     )
+
+
+def trained_card(
+    config: VidTwinConfig, repo: str, facts: dict[str, Any], results: dict[str, float], license: str = "other"
+) -> str:
+    """The card of a model that was just trained, as Markdown.
+
+    repo: its Hub id or folder. facts: `parameters` and, by the name to show, how it was trained. results:
+    what was measured, by name; none says so.
+    """
+    text = (TEMPLATES / "trained.md").read_text(encoding="utf-8")
+    told = [f"- {name}: {value}" for name, value in facts.items() if name != "parameters"]
+    measured = [f"- {name}: {value:.4g}" for name, value in results.items()]
+    return text.format(
+        **_shapes(config),
+        name=repo.rsplit("/", 1)[-1],
+        repo=repo,
+        license=license,
+        parameters=facts["parameters"],
+        training="\n".join(told),
+        results="\n".join(measured) or "Not measured.",
+    )
+
+
+def _shapes(config: VidTwinConfig) -> dict[str, Any]:
+    return {
+        "num_frames": config.num_frames,
+        "image_size": config.image_size,
+        "structure_shape": config.structure_shape,
+        "dynamics_shape": config.dynamics_shape,
+        "num_latents": config.num_latents,
+        "rate": config.compression_rate,
+    }
 
 
 def _quality(quality: dict[str, Any]) -> str:

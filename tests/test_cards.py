@@ -3,7 +3,7 @@
 from huggingface_hub import ModelCard
 
 from vidtwin.configuration import VidTwinConfig
-from vidtwin.hub_cards.cards import demo_card
+from vidtwin.hub_cards.cards import demo_card, trained_card
 
 FACTS = {"parameters": 2846568, "dtype": "float16", "steps": 100, "batch_size": 2}
 QUALITY = {
@@ -28,3 +28,16 @@ def test_the_card_gives_the_measured_means_beside_both_baselines():
 
 def test_an_unmeasured_model_says_so():
     assert "Not measured." in demo_card(VidTwinConfig(), FACTS, None)
+
+
+def test_a_trained_models_card_parses_and_tells_how_it_was_trained():
+    card = ModelCard(
+        trained_card(VidTwinConfig(), "me/mine", {"parameters": 7, "steps": "3 of 3"}, {"PSNR": 30.25})
+    )
+    assert card.data.library_name == "vidtwin" and "vidtwin" in card.data.tags
+    assert 'from_pretrained("me/mine")' in card.text
+    assert "- steps: 3 of 3" in card.text and "- PSNR: 30.25" in card.text
+
+
+def test_a_trained_model_that_was_not_measured_says_so():
+    assert "Not measured." in trained_card(VidTwinConfig(), "me/mine", {"parameters": 7}, {})

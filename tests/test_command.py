@@ -73,3 +73,9 @@ def test_evaluation_clips_are_evaluated_while_training(tmp_path):
     settings = ["eval_data={rendered_share: 1.0}", "eval_clips=2", "eval_strategy=steps", "eval_steps=2"]
     trainer = train_recipe("smoke", tmp_path, overrides=[*QUICK, *settings])
     assert sum("eval_psnr" in entry for entry in trainer.state.log_history) == 2
+
+
+def test_the_finished_model_knows_its_latents_statistics_and_has_a_card(run):
+    config = VidTwinModel.from_pretrained(run[0]).config
+    assert len(config.structure_mean) == config.structure_channels
+    assert "steps: 4 of 4, 2 clips each" in (run[0] / "README.md").read_text()

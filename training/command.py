@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from .arguments import VidTwinTrainingArguments
 from .checkpoints import checkpoints_in, newest_whole, refuse_torn
 from .clips import ClipDataset, DataSettings
 from .initialisation import start_weights
+from .latent_statistics import latent_statistics
 from .recipes import Recipe, load_recipe
 from .trainer import VidTwinTrainer
 
@@ -46,8 +48,12 @@ def train_recipe(
         processing_class=VidTwinVideoProcessor.from_config(config),
     )
     trainer.train(resume_from_checkpoint=checkpoint)
-    trainer.save_model()
+    clips = islice(trainer.get_train_dataloader(), max(1, 64 // arguments.train_batch_size))
+    for name, values in latent_statistics(trainer.averaged_generator, clips).items():
+        setattr(trainer.averaged_generator.config, name, values)
+    trainer.save_model()  # pushes too, with push_to_hub
     trainer.save_state()
+    trainer.create_model_card()
     return trainer
 
 

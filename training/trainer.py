@@ -19,6 +19,7 @@ from transformers.optimization import get_scheduler
 from transformers.trainer_utils import rotate_checkpoints
 from transformers.utils import logging
 
+from vidtwin.hub_cards.cards import trained_card
 from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
 
 from . import losses
@@ -338,6 +339,31 @@ class VidTwinTrainer(Trainer):
         if self.ema is not None:
             _load_weights(self.averaged_generator, folder / EMA_FOLDER)
             self.ema.n_averaged.copy_(torch.load(folder / EMA_STATE, weights_only=True)["n_averaged"])
+
+    def create_model_card(self, model_name: str | None = None, license: str | None = None, **kwargs) -> None:
+        """The finished model's README.md: how it was trained, and the last evaluation."""
+        if not self.is_world_process_zero():
+            return
+        evaluations = [entry for entry in self.state.log_history if "eval_psnr" in entry]
+        results = {"PSNR on evaluation clips (dB)": evaluations[-1]["eval_psnr"]} if evaluations else {}
+        repo = self.hub_model_id or model_name or Path(self.args.output_dir).name
+        card = trained_card(self.generator.config, repo, self._facts(), results, license or "other")
+        (Path(self.args.output_dir) / "README.md").write_text(card, encoding="utf-8")
+
+    def _facts(self) -> dict[str, Any]:
+        """How the model was trained, by name, for its card."""
+        args, steps = self.args, self.state.global_step
+        clips = self._train_batch_size * args.gradient_accumulation_steps * args.world_size
+        return {
+            "parameters": self.generator.num_parameters(),
+            "steps": f"{steps:,} of {args.max_steps:,}, {clips} clips each",
+            "error": args.error,
+            "LPIPS": f"{args.perceptual_net}, weight {args.perceptual_weight:g}",
+            "KL": f"weight {args.kl_weight:g}",
+            "adversarial": f"weight {args.gan_weight:g} from step {args.gan_start:,}",
+            "learning rates": f"{args.learning_rate:g}, discriminator {args.discriminator_learning_rate:g}",
+            "weights": f"averaged, decay {args.ema_decay:g}" if args.ema_decay else "as trained",
+        }
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(self.state.best_model_checkpoint)
