@@ -2,12 +2,28 @@
 
 import pytest
 
+from vidtwin.configuration.presets import vidtwin_config
+from vidtwin.training.arguments import VidTwinTrainingArguments
 from vidtwin.training.recipes import load_recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_bundled_recipe_loads(name):
-    assert load_recipe(name).training["max_steps"] > 0
+def test_every_bundled_recipe_is_one_that_can_be_trained(name, tmp_path):
+    recipe = load_recipe(name, ["from_pretrained=demo"] if name == "finetune" else [])
+    options = {**recipe.training, "bf16": False, "use_cpu": True}
+    assert VidTwinTrainingArguments(output_dir=str(tmp_path), **options).max_steps > 0
+    vidtwin_config(recipe.scale, recipe.latent_size, **recipe.model)
+
+
+def test_fine_tuning_wants_weights_by_name():
+    with pytest.raises(ValueError, match="finetune goes on from trained weights: --set from_pretrained"):
+        load_recipe("finetune")
+
+
+@pytest.mark.parametrize("override", ["scale=small", "hidden_size=64"])
+def test_weights_decide_the_architecture_alone(override):
+    with pytest.raises(ValueError, match="must be empty with from_pretrained"):
+        load_recipe("finetune", ["from_pretrained=demo", override])
 
 
 def test_an_override_without_a_section_goes_where_the_field_lives():
@@ -32,7 +48,7 @@ def test_an_unknown_override_names_the_nearest(override, reason):
 
 
 def test_an_unknown_recipe_lists_the_known(tmp_path):
-    with pytest.raises(ValueError, match="demo, smoke"):
+    with pytest.raises(ValueError, match="demo, finetune"):
         load_recipe(str(tmp_path / "nothing.yaml"))
 
 

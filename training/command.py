@@ -10,6 +10,7 @@ from transformers.trainer_utils import set_seed
 from transformers.utils import logging
 
 from vidtwin.configuration.configuration_vidtwin import VidTwinConfig
+from vidtwin.configuration.presets import vidtwin_config
 from vidtwin.modeling_vidtwin.model_folder import find_model
 from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
 from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProcessor
@@ -59,13 +60,9 @@ def train_recipe(
 
 def _model(plan: Recipe) -> VidTwinModel:
     if plan.from_pretrained is None:
-        model = VidTwinModel(VidTwinConfig(**plan.model))
+        model = VidTwinModel(vidtwin_config(plan.scale, plan.latent_size, **plan.model))
         start_weights(model, plan.start)
         return model
-    if plan.model:
-        raise ValueError(
-            f"model must be empty with from_pretrained, got {sorted(plan.model)}: the weights tell it."
-        )
     return VidTwinModel.from_pretrained(find_model(plan.from_pretrained).path, dtype=torch.float32)
 
 

@@ -22,12 +22,15 @@ FOLDER = Path(__file__).parent / "recipes"
 class Recipe:
     """The sections of a recipe file.
 
-    model: VidTwinConfig fields. from_pretrained: weights to start from (bundled name, folder or Hub id;
-    then `model` must be empty). start: the initialisation otherwise. data: DataSettings fields; eval_data:
-    the same for evaluation, none if empty. training: fields of VidTwinTrainingArguments.
+    scale, latent_size: names of the presets that the model starts from. model: VidTwinConfig fields over
+    them. from_pretrained: weights to start from instead (bundled name, folder or Hub id). start: the
+    initialisation otherwise. data: DataSettings or StreamSettings fields; eval_data: DataSettings fields, no
+    evaluation if empty. training: fields of VidTwinTrainingArguments.
     """
 
     description: str = ""
+    scale: str = "base"
+    latent_size: str = "4928"
     model: dict[str, Any] = field(default_factory=dict)
     from_pretrained: str | None = None
     start: str = "released"
@@ -68,6 +71,7 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
     for override in overrides or []:
         _apply(content, override)
     _check(content)
+    _check_start(recipe, content)
     return Recipe(**content)
 
 
@@ -121,6 +125,21 @@ def _check(content: dict[str, Any]) -> None:
             raise ValueError(f"training.{key} must be a number, got {value!r}.")
         if isinstance(defaults[key], bool) and not isinstance(value, bool):
             raise ValueError(f"training.{key} must be true or false, got {value!r}.")
+
+
+def _check_start(recipe: str, content: dict[str, Any]) -> None:
+    """Trained weights are named where a recipe wants them, and decide the architecture alone."""
+    if "from_pretrained" not in content:
+        return
+    if content["from_pretrained"] is None:
+        raise ValueError(
+            f"{recipe} goes on from trained weights: --set from_pretrained=FOLDER (or a Hub id)."
+        )
+    given = [key for key in ("scale", "latent_size", "model") if content.get(key)]
+    if given:
+        raise ValueError(
+            f"{given[0]} must be empty with from_pretrained, got {content[given[0]]}: the weights tell it."
+        )
 
 
 def _nearest(name: str, known: list[str]) -> str:
