@@ -39,9 +39,11 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     "dev": [
         "build",
+        "matplotlib",
         "mypy",
         "parameterized",
         "pre-commit",
+        "psutil",
         "pytest",
         "pytest-xdist",
         "ruff",

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -86,16 +87,19 @@ class VideoReader:
     at `start` are left out. Pictures are turned and mirrored as players do, and laid over black where they
     have alpha; pixels that are not square stay as stored, and high dynamic range is not tone mapped.
 
-    A file that cannot be opened, a damaged frame, a change of size, time stamps that do not grow and an end
-    that comes too early are VideoErrors.
+    `path` may also be the bytes of a whole file. A file that cannot be opened, a damaged frame, a change of
+    size, time stamps that do not grow and an end that comes too early are VideoErrors.
     """
 
-    def __init__(self, path: str | os.PathLike, fps: float | Fraction | None = None, start: float = 0.0):
+    def __init__(
+        self, path: str | os.PathLike | bytes, fps: float | Fraction | None = None, start: float = 0.0
+    ):
         _require_av()
         if not (math.isfinite(start) and start >= 0):
             raise ValueError(f"start must be a number of seconds from 0 up, got {start}.")
         rate = None if fps is None else _as_rate(fps)
-        self._path = os.fspath(path)
+        self._data = path if isinstance(path, bytes) else None
+        self._path = "video in memory" if isinstance(path, bytes) else os.fspath(path)
         self._start = start
         self._iterated = self._closed = False
         with _named_errors(self._path), ExitStack() as on_failure:
@@ -141,9 +145,8 @@ class VideoReader:
         return self._pictures()
 
     def _open(self) -> None:
-        # `file:` keeps FFmpeg from taking a name like `a:b.mp4` or `http://...` for a protocol.
         try:
-            self._container: Any = av.open(f"file:{self._path}", metadata_errors="replace")
+            self._container: Any = self._opened()
         except av.InvalidDataError as error:
             raise VideoError(f"{self._path}: is empty, damaged or no video FFmpeg knows.") from error
         videos = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -159,6 +162,11 @@ class VideoReader:
         # AVI stores no time stamps of its own, and FFmpeg's guesses for B-frames are not even in order.
         self._guess_stamps = self._container_is("avi") and codec.has_b_frames
         self._from_first_frame = True
+
+    def _opened(self) -> Any:
+        # `file:` keeps FFmpeg from taking a name like `a:b.mp4` or `http://...` for a protocol.
+        source = f"file:{self._path}" if self._data is None else BytesIO(self._data)
+        return av.open(source, metadata_errors="replace")
 
     def _container_is(self, *names: str) -> bool:
         return any(name in self._container.format.name.split(",") for name in names)
@@ -204,7 +212,7 @@ class VideoReader:
         promised, found = self.info.num_frames, f"{count} frames decode"
         if self._container_is("mp4") and self._from_first_frame and promised and count < promised:
             raise VideoError(f"{self._path}: promises {promised} frames, but {found}; cut short?")
-        if damaged or (self._container_is("gif") and not _ends_as_a_gif(self._path)):
+        if damaged or (self._container_is("gif") and not _ends_as_a_gif(self._data or self._path)):
             raise VideoError(f"{self._path}: is damaged or cut short; {found}.")
         late = self._promised_end()
         # An AVI writer may drop a last picture that repeats the one before.
@@ -252,7 +260,7 @@ class VideoReader:
 
     def _count_packets(self) -> tuple[int, Fraction]:
         """The number of pictures and the seconds they take, from reading the file without decoding it."""
-        with av.open(f"file:{self._path}", metadata_errors="replace") as container:
+        with self._opened() as container:
             stream: Any = container.streams[self._stream.index]
             tick = stream.time_base  # to be read before the file is closed
             packets = [
@@ -329,7 +337,7 @@ class VideoReader:
 
 
 def read_video(
-    path: str | os.PathLike,
+    path: str | os.PathLike | bytes,
     fps: float | Fraction | None = None,
     start: float = 0.0,
     num_frames: int | None = None,
@@ -346,9 +354,10 @@ def read_video(
             frames.append(frame)
             if len(frames) == num_frames:
                 break
+        name = reader.info.path
     if num_frames is not None and len(frames) < num_frames:
         raise VideoError(
-            f"{os.fspath(path)}: {num_frames} frames wanted from {start} s on at {reader.fps} fps, but only "
+            f"{name}: {num_frames} frames wanted from {start} s on at {reader.fps} fps, but only "
             f"{len(frames)} exist."
         )
     return np.stack(frames), reader.fps
@@ -520,9 +529,9 @@ def _display_matrix(frame: _Frame, path: str) -> tuple[int, int, int, int]:
     return 1, 0, 0, 1
 
 
-def _ends_as_a_gif(path: str) -> bool:
+def _ends_as_a_gif(path: str | bytes) -> bool:
     """Whether the mark that closes a GIF is there: FFmpeg reads up to any point at which the file was cut."""
-    data = np.memmap(path, np.uint8, mode="r")
+    data = path if isinstance(path, bytes) else np.memmap(path, np.uint8, mode="r")
     return bytes(data[-64:]).rstrip(b"\0\r\n")[-1:] == b";"
 
 

@@ -24,6 +24,16 @@ def clips():
     )
 
 
+def state(step: int = 1) -> SimpleNamespace:
+    return SimpleNamespace(global_step=step, max_steps=4, epoch=0.0)
+
+
+def test_the_epoch_is_the_share_of_the_run_that_is_done(module):
+    at = state(step=3)
+    AfterEachStep(module, None, (-1, 1)).on_step_end(None, at, None)
+    assert at.epoch == 0.75
+
+
 def test_the_average_starts_at_the_first_weights_and_follows_by_its_decay(module):
     ema = averaged(module.generator, 0.75)
     weight = module.generator.head.proj.weight
@@ -31,14 +41,14 @@ def test_the_average_starts_at_the_first_weights_and_follows_by_its_decay(module
     with torch.no_grad():
         for value in (1.0, 5.0):
             weight.fill_(value)
-            after.on_step_end(None, None, None)
+            after.on_step_end(None, state(), None)
     assert torch.equal(ema.module.head.proj.weight, torch.full_like(weight, 2.0))
 
 
 def test_the_log_variance_is_brought_back_into_its_bounds(module):
     with torch.no_grad():
         module.logvar.fill_(-9.0)
-    AfterEachStep(module, None, (-2.0, 2.0)).on_step_end(None, None, None)
+    AfterEachStep(module, None, (-2.0, 2.0)).on_step_end(None, state(), None)
     assert module.logvar.item() == -2
 
 

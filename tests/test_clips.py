@@ -62,7 +62,7 @@ def test_a_missing_folder_is_refused(tmp_path):
 
 
 def test_a_video_shorter_than_a_clip_is_refused_by_name(folder):
-    with pytest.raises(ValueError, match=r"counting\.mp4 has about 24 frames; a clip needs 25"):
+    with pytest.raises(ValueError, match=r"counting\.mp4: has about 24 frames; a clip needs 25"):
         ClipDataset(DataSettings(videos=str(folder)), num_frames=25, image_size=32, length=1)
 
 

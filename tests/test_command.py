@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from video_maker import make_video, numbered_frames, write_tar
 
 from vidtwin import VidTwinModel, VidTwinVideoProcessor
 from vidtwin.training.command import train_recipe
@@ -79,3 +80,27 @@ def test_the_finished_model_knows_its_latents_statistics_and_has_a_card(run):
     config = VidTwinModel.from_pretrained(run[0]).config
     assert len(config.structure_mean) == config.structure_channels
     assert "steps: 4 of 4, 2 clips each" in (run[0] / "README.md").read_text()
+
+
+@pytest.fixture
+def shards(tmp_path):
+    video = make_video(tmp_path / "v.mp4", numbered_frames(12)).read_bytes()
+    write_tar(tmp_path / "train-0.tar", {f"{number}.mp4": video for number in range(3)})
+    return tmp_path / "train-0.tar"
+
+
+def test_training_streams_from_shards(shards, tmp_path):
+    trainer = train_recipe("smoke", tmp_path / "run", overrides=[*QUICK, f"data={{shards: {shards}}}"])
+    assert [entry["refused_clips"] for entry in trainer.state.log_history if "loss" in entry] == [0] * 4
+
+
+def test_two_sources_of_clips_are_refused(shards, tmp_path):
+    settings = [f"data.shards={shards}", "data.rendered_share=0.5"]
+    with pytest.raises(ValueError, match="two sources: give one"):
+        train_recipe("smoke", tmp_path / "run", overrides=[*QUICK, *settings])
+
+
+def test_a_recipe_without_its_shards_says_what_to_set(tmp_path):
+    settings = ["perceptual_weight=0", "bf16=false", "model={num_hidden_layers: 1, hidden_size: 32}"]
+    with pytest.raises(ValueError, match="--set data.shards=FOLDER"):
+        train_recipe("small", tmp_path / "run", overrides=[*QUICK, *settings])

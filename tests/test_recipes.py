@@ -61,8 +61,19 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path):
         load_recipe(str(tmp_path / "list.yaml"))
 
 
-def test_a_number_with_an_exponent_is_a_number():
-    assert load_recipe("smoke", ["learning_rate=1e-4"]).training["learning_rate"] == 1e-4
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("learning_rate=1e-4", 1e-4),
+        ("learning_rate=-2.5E+3", -2500.0),
+        ("learning_rate=.5", 0.5),
+        ("save_strategy=no", "no"),
+        ("bf16=True", True),
+        ("output_dir=1.2.3", "1.2.3"),
+    ],
+)
+def test_values_are_read_as_people_write_them(override, value):
+    assert load_recipe("smoke", [override]).training[override.partition("=")[0]] == value
 
 
 @pytest.mark.parametrize(

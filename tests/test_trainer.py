@@ -5,10 +5,12 @@ import copy
 import pytest
 import torch
 from safetensors.torch import load_file
+from video_maker import make_video, numbered_frames, write_tar
 
 from vidtwin import VidTwinModel
 from vidtwin.training.arguments import VidTwinTrainingArguments
 from vidtwin.training.clips import ClipDataset, DataSettings
+from vidtwin.training.stream import ClipStream, StreamSettings
 from vidtwin.training.trainer import NonFiniteLossError, VidTwinTrainer
 
 OPTIONS = {
@@ -28,15 +30,15 @@ OPTIONS = {
 
 @pytest.fixture
 def make(tiny_model, tmp_path):
-    def trainer(folder="run", model=None, **options):
+    def trainer(folder="run", model=None, clips=None, **options):
         arguments = VidTwinTrainingArguments(output_dir=str(tmp_path / folder), **{**OPTIONS, **options})
-        clips = ClipDataset(DataSettings(rendered_share=1.0), num_frames=4, image_size=32, length=64)
+        rendered = ClipDataset(DataSettings(rendered_share=1.0), num_frames=4, image_size=32, length=64)
         torch.manual_seed(0)
         return VidTwinTrainer(
             model=copy.deepcopy(tiny_model) if model is None else model,
             args=arguments,
-            train_dataset=clips,
-            eval_dataset=torch.utils.data.Subset(clips, range(3)),
+            train_dataset=clips or rendered,
+            eval_dataset=torch.utils.data.Subset(rendered, range(3)),
         )
 
     return trainer
@@ -131,6 +133,18 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(make, tmp_path, opti
     resumed = make("resumed", gan_start=gan_start, **options)
     resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-3"))
     assert_equal(resumed, whole)
+
+
+def test_a_streamed_run_resumes_exactly_with_its_refused_clips(make, tmp_path):
+    """Across an epoch's end: the stream has 5 videos, one of them broken, and a step takes 2."""
+    video = make_video(tmp_path / "v.mp4", numbered_frames(12)).read_bytes()
+    write_tar(tmp_path / "train-0.tar", {f"{i}.mp4": b"" if i == 3 else video for i in range(5)})
+    clips = ClipStream(StreamSettings(str(tmp_path), block=2), num_frames=4, image_size=32)
+    whole, resumed = make("whole", clips=clips), make("resumed", clips=clips)
+    whole.train()
+    resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-3"))
+    assert_equal(resumed, whole)
+    assert log(resumed)[-1]["refused_clips"] == 2
 
 
 def test_resuming_with_other_weights_in_memory_changes_nothing(make, tmp_path, tiny_config):

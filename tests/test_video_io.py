@@ -565,3 +565,15 @@ def test_every_real_clip_has_the_frames_and_the_rate_it_was_listed_with(clips_fo
     with ThreadPoolExecutor(2) as pool:
         assert dict(zip(listed, pool.map(found, listed), strict=True)) == listed
     assert len(listed) == len(list((clips_folder / "clips").glob("*.mp4")))
+
+
+def test_the_bytes_of_a_file_are_read_like_the_file(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "video.mp4", numbered_frames(20))
+    for options in ({}, {"fps": 8, "start": 0.3}):
+        (wanted, rate), (got, same_rate) = (read_video(x, **options) for x in (path, path.read_bytes()))
+        assert rate == same_rate and (got == wanted).all()
+
+
+def test_bytes_that_are_no_video_are_refused_without_a_name() -> None:
+    with pytest.raises(VideoError, match="video in memory: is empty, damaged"):
+        read_video(b"not a video")

@@ -3,6 +3,8 @@
 Axes: t frames, y x pixels, c colour.
 """
 
+import io
+import tarfile
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -85,3 +87,12 @@ def with_sound(path: Path, frames: np.ndarray, disposition: Disposition = Dispos
             container.mux(picture.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux([*picture.encode(), *sound.encode(silence), *sound.encode()])
     return path
+
+
+def write_tar(path: Path, members: dict[str, bytes]) -> None:
+    """A tar of members by name, as WebDataset shards are."""
+    with tarfile.open(path, "w") as tar:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))

@@ -26,7 +26,8 @@ def averaged(generator: VidTwinModel, decay: float) -> AveragedModel:
 
 
 class AfterEachStep(TrainerCallback):
-    """Updates the average and brings a learned log-variance back into its bounds."""
+    """Updates the average, brings a learned log-variance back into its bounds, and tells the run's share done
+    as its epoch (the stock count starts anew when a stream resumes)."""
 
     def __init__(self, module: AdversarialVidTwin, ema: AveragedModel | None, bounds: tuple[float, float]):
         self.module = module
@@ -35,6 +36,7 @@ class AfterEachStep(TrainerCallback):
 
     @torch.no_grad()
     def on_step_end(self, args, state, control, **kwargs) -> None:
+        state.epoch = state.global_step / state.max_steps
         self.module.logvar.clamp_(*self.bounds)
         if self.ema is not None:
             self.ema.update_parameters(self.module.generator)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from vidtwin.modeling_vidtwin.video_io import VideoReader, read_video
+from vidtwin.modeling_vidtwin.video_io import VideoError, VideoReader, read_video
 
 from .scenes import render_clip
 
@@ -86,17 +86,7 @@ class ClipDataset(Dataset):
         self.length = length
         self.seed = seed
         self.videos = find_videos(settings.videos, settings.include) if settings.videos else []
-        self.durations = [self._duration(path) for path in self.videos]
-
-    def _duration(self, path: Path) -> float:
-        with VideoReader(path) as reader:
-            fps, frames, duration = float(reader.info.fps), reader.info.num_frames, reader.info.duration
-        duration = duration if duration is not None else (frames or 0) / fps
-        if round(duration * fps) < self.num_frames:
-            raise ValueError(
-                f"{path} has about {round(duration * fps)} frames; a clip needs {self.num_frames}."
-            )
-        return duration
+        self.durations = [duration_of(path, num_frames) for path in self.videos]
 
     def __len__(self) -> int:
         return self.length
@@ -105,10 +95,7 @@ class ClipDataset(Dataset):
         rng = np.random.default_rng([self.seed, index])
         is_rendered = not self.videos or rng.random() < self.settings.rendered_share
         frames = self._rendered(rng) if is_rendered else self._real(rng)
-        clip = torch.from_numpy(frames).permute(0, 3, 1, 2)
-        if rng.random() < 0.5:
-            clip = clip.flip(3)
-        return {"pixel_values_videos": clip.contiguous()}
+        return {"pixel_values_videos": as_clip(frames, rng)}
 
     def _rendered(self, rng: np.random.Generator) -> np.ndarray:
         seed, fps = int(rng.integers(2**31)), float(rng.choice(self.settings.fps))
@@ -116,18 +103,51 @@ class ClipDataset(Dataset):
 
     def _real(self, rng: np.random.Generator) -> np.ndarray:
         number = int(rng.integers(len(self.videos)))
-        # a short video is read at a higher rate rather than with repeated frames
-        fps = max(float(rng.choice(self.settings.fps)), self.num_frames / self.durations[number])
-        start = rng.random() * max(0.0, self.durations[number] - self.num_frames / fps)
-        frames, _ = read_video(self.videos[number], fps=fps, start=start, num_frames=self.num_frames)
-        return self._cropped(frames, rng)
+        frames = random_frames(
+            self.videos[number], self.durations[number], self.num_frames, self.settings.fps, rng
+        )
+        return random_square(frames, self.image_size, self.settings.least_crop, rng)
 
-    def _cropped(self, frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A random square of the frames, resized to the model's size with antialiasing."""
-        height, width = frames.shape[1:3]
-        side = round(min(height, width) * rng.uniform(self.settings.least_crop, 1.0))
-        top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
-        square = torch.from_numpy(frames[:, top : top + side, left : left + side]).permute(0, 3, 1, 2).float()
-        size = (self.image_size, self.image_size)
-        resized = F.interpolate(square, size=size, mode="bilinear", antialias=True, align_corners=False)
-        return resized.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+def duration_of(video: Path | bytes, num_frames: int) -> float:
+    """Seconds of a video. Raises ValueError for one of fewer than `num_frames` frames."""
+    with VideoReader(video) as reader:
+        name, fps, duration = reader.info.path, float(reader.info.fps), reader.info.duration
+        duration = duration if duration is not None else (reader.info.num_frames or 0) / fps
+    if round(duration * fps) < num_frames:
+        raise VideoError(f"{name}: has about {round(duration * fps)} frames; a clip needs {num_frames}.")
+    return duration
+
+
+def random_frames(
+    video: Path | bytes, duration: float, num_frames: int, fps: Sequence[float], rng: np.random.Generator
+) -> np.ndarray:
+    """`num_frames` frames in a row from a random time on, at one of the rates `fps`, uint8 `t y x c`.
+
+    A video too short for the rate is read at a higher one rather than with repeated frames.
+    """
+    rate = max(float(rng.choice(fps)), num_frames / duration)
+    start = rng.random() * max(0.0, duration - num_frames / rate)
+    return read_video(video, fps=rate, start=start, num_frames=num_frames)[0]
+
+
+def random_square(
+    frames: np.ndarray, image_size: int, least_crop: float, rng: np.random.Generator
+) -> np.ndarray:
+    """A random square of frames `t y x c`, resized to `image_size` with antialiasing, uint8.
+
+    least_crop: the smallest square's side as a share of the frame's short side.
+    """
+    height, width = frames.shape[1:3]
+    side = round(min(height, width) * rng.uniform(least_crop, 1.0))
+    top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+    square = torch.from_numpy(frames[:, top : top + side, left : left + side]).permute(0, 3, 1, 2).float()
+    size = (image_size, image_size)
+    resized = F.interpolate(square, size=size, mode="bilinear", antialias=True, align_corners=False)
+    return resized.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def as_clip(frames: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+    """Frames uint8 `t y x c` as a clip `t c y x`, half of them mirrored."""
+    clip = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    return (clip.flip(3) if rng.random() < 0.5 else clip).contiguous()

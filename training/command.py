@@ -21,6 +21,7 @@ from .clips import ClipDataset, DataSettings
 from .initialisation import start_weights
 from .latent_statistics import latent_statistics
 from .recipes import Recipe, load_recipe
+from .stream import ClipStream, StreamSettings
 from .trainer import VidTwinTrainer
 
 logger = logging.get_logger(__name__)
@@ -66,11 +67,17 @@ def _model(plan: Recipe) -> VidTwinModel:
     return VidTwinModel.from_pretrained(find_model(plan.from_pretrained).path, dtype=torch.float32)
 
 
-def _clips(settings: dict, config: VidTwinConfig, length: int, seed: int) -> ClipDataset | None:
-    """The clips of a recipe's section; None for an empty one."""
+def _clips(settings: dict, config: VidTwinConfig, length: int, seed: int) -> ClipDataset | ClipStream | None:
+    """The clips of a recipe's section: a stream with `shards`, else a data set; None for an empty one."""
     if not settings:
         return None
-    return ClipDataset(DataSettings(**settings), config.num_frames, config.image_size, length, seed)
+    given = {key: value for key, value in settings.items() if value is not None}
+    if "shards" in settings and not {"videos", "rendered_share"} & given.keys():
+        stream = StreamSettings(**{"shards": "", **given})
+        return ClipStream(stream, config.num_frames, config.image_size, seed)
+    if "shards" in given:
+        raise ValueError("data.shards and data.videos or data.rendered_share are two sources: give one.")
+    return ClipDataset(DataSettings(**given), config.num_frames, config.image_size, length, seed)
 
 
 def _checkpoint(folder: Path, resume: bool | str) -> str | None:

@@ -14,6 +14,7 @@ from vidtwin.configuration.configuration_vidtwin import VidTwinConfig
 
 from .arguments import VidTwinTrainingArguments
 from .clips import DataSettings
+from .stream import StreamSettings
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -39,11 +40,11 @@ class Recipe:
     training: dict[str, Any] = field(default_factory=dict)
 
 
-_SECTIONS = {
-    "model": VidTwinConfig,
-    "data": DataSettings,
-    "eval_data": DataSettings,
-    "training": VidTwinTrainingArguments,
+_SECTIONS: dict[str, tuple[type, ...]] = {
+    "model": (VidTwinConfig,),
+    "data": (DataSettings, StreamSettings),
+    "eval_data": (DataSettings,),
+    "training": (VidTwinTrainingArguments,),
 }
 
 
@@ -75,22 +76,28 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
     return Recipe(**content)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 as people write it: 1e-4 is a number (1.1 reads a text), `no` a text (1.1 reads false)."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(true|false)$", re.I), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+)$"),
+    list("-+.0123456789"),
+)
+
+
 def _parse(text: str) -> Any:
-    """YAML, in which 1e-4 is the number it looks like (YAML 1.1 reads a text)."""
-    return _with_numbers(yaml.safe_load(text))
+    return yaml.load(text, _Loader)
 
 
-def _with_numbers(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _with_numbers(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_with_numbers(each) for each in value]
-    is_number = isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", value)
-    return float(value) if is_number else value
-
-
-def _names(kind: type) -> list[str]:
-    return [each.name for each in fields(kind)]
+def _names(*kinds: type) -> list[str]:
+    return [each.name for kind in kinds for each in fields(kind)]
 
 
 def _apply(content: dict[str, Any], override: str) -> None:
@@ -99,9 +106,11 @@ def _apply(content: dict[str, Any], override: str) -> None:
         raise ValueError(f"--set wants key=value, got {override!r}.")
     section, dot, name = key.partition(".")
     if not dot and key not in _names(Recipe):
-        homes = [title for title, kind in _SECTIONS.items() if key in _names(kind) and title != "eval_data"]
+        homes = [
+            title for title, kinds in _SECTIONS.items() if key in _names(*kinds) and title != "eval_data"
+        ]
         if len(homes) != 1:
-            every = [each for kind in _SECTIONS.values() for each in _names(kind)]
+            every = [each for kinds in _SECTIONS.values() for each in _names(*kinds)]
             raise ValueError(f"--set {key}: {_nearest(key, every)}")
         section, dot, name = homes[0], ".", key
     if dot:
@@ -114,10 +123,10 @@ def _check(content: dict[str, Any]) -> None:
     for key in content:
         if key not in _names(Recipe):
             raise ValueError(f"Recipe section {key!r}: {_nearest(key, _names(Recipe))}")
-    for section, kind in _SECTIONS.items():
+    for section, kinds in _SECTIONS.items():
         for key in content.get(section) or {}:
-            if key not in _names(kind):
-                raise ValueError(f"{section}.{key}: {_nearest(key, _names(kind))}")
+            if key not in _names(*kinds):
+                raise ValueError(f"{section}.{key}: {_nearest(key, _names(*kinds))}")
     defaults = {each.name: each.default for each in fields(VidTwinTrainingArguments)}
     for key, value in (content.get("training") or {}).items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
