@@ -36,8 +36,9 @@ types: $(STAMP)
 	$(PY) -m pip install --quiet --no-deps --target build/types .
 	MYPYPATH=build/types .venv/bin/mypy -p vidtwin
 
-bench: $(STAMP)  ## speed and memory beside a textbook implementation
+bench: $(STAMP)  ## speed and memory beside a textbook implementation, and the parts of a training step
 	$(PY) -m benchmarks.bench
+	$(PY) -m benchmarks.step_time
 
 conformance: $(STAMP)  ## transformers' own common tests on our config, model and processor
 	$(PY) tests/conformance/run.py

@@ -43,6 +43,11 @@ def machine() -> str:
     return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
 
 
+def machine_slug() -> str:
+    """The machine's name for a file."""
+    return re.sub(r"[^a-z0-9]+", "-", machine().lower()).strip("-")
+
+
 def peak_memory_mib() -> float:
     """The most memory held so far, in MiB: of the GPU where there is one, else of this process."""
     if torch.cuda.is_available():
@@ -158,12 +163,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows += measure(scale, dtype, compiled, given.pairs, device)
             print(table(rows[-len(PARTS) :], {}), flush=True)
     text = table(rows, flops)
-    slug = re.sub(r"[^a-z0-9]+", "-", machine().lower()).strip("-")
     given.out.mkdir(parents=True, exist_ok=True)
     facts = {"machine": machine(), "torch": torch.__version__, "date": date.today().isoformat(), "rows": rows}
-    (given.out / f"{slug}.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (given.out / f"{machine_slug()}.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     title = f"`python -m benchmarks.bench` on {machine()}, torch {torch.__version__}, {facts['date']}:"
-    (given.out / f"{slug}.md").write_text(f"{title}\n\n{text}\n", encoding="utf-8")
+    (given.out / f"{machine_slug()}.md").write_text(f"{title}\n\n{text}\n", encoding="utf-8")
     print(f"\n{title}\n\n{text}")
 
 

@@ -121,6 +121,7 @@ class VideoReader:
         rotation = {(1, 0): 0, (0, 1): 90, (-1, 0): 180, (0, -1): 270}[xx, xy]
         self.info = VideoInfo(self._path, height, width, average, num_frames, duration, rotation)
         self.fps = rate or average
+        self.time_base = 1 / rate if rate else self._tick  # the times of `timed` are multiples of it
         self._resample = rate is not None
 
     def __enter__(self) -> VideoReader:
@@ -139,6 +140,10 @@ class VideoReader:
             raise VideoError(f"{self._path}: its VideoReader was closed before all frames were read.")
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        return (picture for _, picture in self.timed())
+
+    def timed(self) -> Iterator[tuple[Fraction, np.ndarray]]:
+        """The frames as from iterating, each with its time in seconds after the file's first frame."""
         if self._iterated:
             raise VideoError(f"{self._path}: a VideoReader can be iterated once; open another one.")
         self._iterated = True
@@ -303,7 +308,7 @@ class VideoReader:
         if previous is not None:
             yield previous, previous.pts + (previous.duration or self._usual) - 2 * slack
 
-    def _pictures(self) -> Iterator[np.ndarray]:
+    def _pictures(self) -> Iterator[tuple[Fraction, np.ndarray]]:
         with _named_errors(self._path):
             self._check_open()
             due = self._origin + Fraction(self._start) / self._tick
@@ -314,7 +319,8 @@ class VideoReader:
             for frame, end in self._shown():
                 while due < end:
                     found = True
-                    yield self._picture(frame)
+                    at = due if self._resample else frame.pts
+                    yield (at - self._origin) * self._tick, self._picture(frame)
                     if not self._resample:
                         break
                     due += step
