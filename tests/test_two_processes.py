@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from video_maker import make_video, numbered_frames, write_tar
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("two-processes")]
 
@@ -57,9 +58,21 @@ def test_two_processes_of_two_clips_make_the_step_of_one_process_of_four(tmp_pat
             torch.testing.assert_close(two[key], value, rtol=1e-5, atol=1e-5, msg=f"{name}: {key}")
 
 
-@pytest.mark.parametrize("gan_start", [2, 8])
-def test_a_resumed_run_of_two_processes_is_the_uninterrupted_one(tmp_path, gan_start):
+@pytest.fixture
+def shards(tmp_path) -> Path:
+    """Two tars of three videos, less than an epoch's worth of steps."""
+    video = make_video(tmp_path / "v.mp4", numbered_frames(12)).read_bytes()
+    (tmp_path / "shards").mkdir()
+    for shard in range(2):
+        members = {f"{shard}{number}.mp4": video for number in range(3)}
+        write_tar(tmp_path / "shards" / f"train-{shard}.tar", members)
+    return tmp_path / "shards"
+
+
+@pytest.mark.parametrize(("gan_start", "streamed"), [(2, False), (8, True)])
+def test_a_resumed_run_of_two_processes_is_the_uninterrupted_one(tmp_path, shards, gan_start, streamed):
     settings = ["max_steps=12", "save_steps=6", f"gan_start={gan_start}"]
+    settings += [f"data={{shards: {shards}, block: 2}}", "dataloader_num_workers=1"] if streamed else []
     train(tmp_path / "whole", 2, *settings)
     (tmp_path / "resumed").mkdir()
     shutil.copytree(tmp_path / "whole" / "checkpoint-6", tmp_path / "resumed" / "checkpoint-6")

@@ -10,14 +10,15 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
 from . import __version__
+from .failures import one_line_errors
+from .shards_cli import shards_app
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-P = ParamSpec("P")
 
 VideoIn = Annotated[
     Path, typer.Argument(metavar="IN", help="The video to read: mp4, mov, mkv, webm, avi or gif.")
@@ -84,36 +84,7 @@ def main(*command: str) -> None:
     app([*command, *sys.argv[1:]], prog_name="vidtwin")
 
 
-def _one_line_errors(function: Callable[P, None]) -> Callable[P, None]:
-    """Turns whatever stops a command into one line on stderr and exit code 1; wrong usage stays as it is."""
-
-    @wraps(function)
-    def command(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            function(*args, **kwargs)
-        except (typer.Exit, typer.BadParameter):
-            raise
-        except KeyboardInterrupt:
-            raise _failure("interrupted; no unfinished file is left.") from None
-        except Exception as error:
-            raise _failure(_reason(error)) from error
-
-    return command
-
-
-def _reason(error: Exception) -> str:
-    # torch.save hides what the system says of a full disk behind an error of its own.
-    if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
-        error = error.__context__
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
-    known = isinstance(error, OSError | ValueError)
-    return str(error) if known else f"{type(error).__name__}: {error}"
-
-
-def _failure(message: str) -> typer.Exit:
-    typer.echo(f"Error: {' '.join(message.split())}", err=True)
-    return typer.Exit(1)
+app.add_typer(shards_app, name="shards")
 
 
 def _show_version(wanted: bool) -> None:
@@ -132,7 +103,7 @@ def options_before_the_command(
 
 
 @app.command()
-@_one_line_errors
+@one_line_errors
 def reconstruct(
     video_in: VideoIn,
     video_out: VideoOut,
@@ -195,7 +166,7 @@ def reconstruct(
 
 
 @app.command()
-@_one_line_errors
+@one_line_errors
 def encode(
     video_in: VideoIn,
     latents_out: Annotated[Path, typer.Argument(metavar="LATENTS", help="The safetensors file to write.")],
@@ -243,7 +214,7 @@ def encode(
 
 
 @app.command()
-@_one_line_errors
+@one_line_errors
 def decode(
     latents_in: Annotated[
         Path, typer.Argument(metavar="LATENTS", help="A file that `vidtwin encode` wrote.")
@@ -287,7 +258,7 @@ def decode(
 
 
 @app.command()
-@_one_line_errors
+@one_line_errors
 def swap(
     structure_video: Annotated[Path, typer.Argument(help="The video whose structure is taken.")],
     dynamics_video: Annotated[Path, typer.Argument(help="The video whose dynamics, and rate, are taken.")],
@@ -327,7 +298,7 @@ def swap(
 
 
 @app.command()
-@_one_line_errors
+@one_line_errors
 def info(
     model: Annotated[
         str, typer.Argument(help="A bundled model, a folder, a Hub id, or a scale: small, base, large.")
@@ -356,7 +327,7 @@ def info(
 
 
 @app.command()
-@_one_line_errors
+@one_line_errors
 def convert(
     source: Annotated[
         Path, typer.Argument(metavar="CKPT", help="A released .ckpt (with --to-released: a folder).")
@@ -415,7 +386,7 @@ class _ResumeCommand(TyperCommand):
 
 
 @app.command(cls=_ResumeCommand)
-@_one_line_errors
+@one_line_errors
 def train(
     recipe: Annotated[str, typer.Argument(help="A bundled recipe's name, or the path of a YAML file.")],
     output_dir: Annotated[Path, typer.Option(help="Folder for checkpoints and the finished model.")],

@@ -1,0 +1,41 @@
+"""failures: what stops a command becomes one line and exit code 1."""
+
+import errno
+
+import pytest
+import typer
+
+from vidtwin.failures import one_line_errors
+
+
+def said(error: BaseException, capsys: pytest.CaptureFixture[str]) -> str:
+    @one_line_errors
+    def command() -> None:
+        raise error
+
+    with pytest.raises(typer.Exit) as stopped:
+        command()
+    assert stopped.value.exit_code == 1
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("what was wanted,\n what was got."), "what was wanted, what was got."),
+        (OSError(errno.ENOSPC, "No space left on device", "out.mp4"), "out.mp4: No space left on device."),
+        (KeyError("unforeseen"), "KeyError: 'unforeseen'"),
+        (KeyboardInterrupt(), "interrupted; no unfinished file is left."),
+    ],
+)
+def test_an_error_becomes_one_line_that_says_the_reason(error, line, capsys):
+    assert said(error, capsys) == f"Error: {line}\n"
+
+
+def test_wrong_usage_passes_through():
+    @one_line_errors
+    def command() -> None:
+        raise typer.BadParameter("no such part")
+
+    with pytest.raises(typer.BadParameter):
+        command()

@@ -1,0 +1,43 @@
+"""How a command fails: one line on stderr and exit code 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+import typer
+
+P = ParamSpec("P")
+
+
+def one_line_errors(function: Callable[P, None]) -> Callable[P, None]:
+    """Turns whatever stops a command into one line on stderr and exit code 1; wrong usage stays as it is."""
+
+    @wraps(function)
+    def command(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except (typer.Exit, typer.BadParameter):
+            raise
+        except KeyboardInterrupt:
+            raise _failure("interrupted; no unfinished file is left.") from None
+        except Exception as error:
+            raise _failure(_reason(error)) from error
+
+    return command
+
+
+def _reason(error: Exception) -> str:
+    # torch.save hides what the system says of a full disk behind an error of its own.
+    if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+        error = error.__context__
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    known = isinstance(error, OSError | ValueError)
+    return str(error) if known else f"{type(error).__name__}: {error}"
+
+
+def _failure(message: str) -> typer.Exit:
+    typer.echo(f"Error: {' '.join(message.split())}", err=True)
+    return typer.Exit(1)
