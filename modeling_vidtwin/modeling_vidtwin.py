@@ -112,6 +112,11 @@ class VidTwinPreTrainedModel(PreTrainedModel):
 
     def _check_video(self, video: Tensor) -> None:
         config = self.config
+        if not video.is_floating_point():
+            raise ValueError(
+                f"pixel_values_videos must be floats in [-1, 1], got {video.dtype}. "
+                "VidTwinVideoProcessor makes them of uint8 frames."
+            )
         wanted = (config.num_frames, config.num_channels, config.image_size, config.image_size)
         if video.ndim == 5 and tuple(video.shape[1:]) == wanted:
             return
@@ -156,9 +161,7 @@ class VidTwinModel(VidTwinPreTrainedModel):
         return (model, info) if output_loading_info else model
 
     @can_return_tuple
-    def decode(
-        self, structure: Tensor | None = None, dynamics: Tensor | None = None, **kwargs
-    ) -> VidTwinDecoderOutput:
+    def decode(self, structure: Tensor | None = None, dynamics: Tensor | None = None) -> VidTwinDecoderOutput:
         """Video from the latents, `b n d_S h_S w_S` and `b t d_D (w_D + h_D)` to `b t c y x` (paper Sec.
         3.3).
 
@@ -185,6 +188,7 @@ class VidTwinModel(VidTwinPreTrainedModel):
         sample_posterior: decode a sample of the posterior (True), its mean (False), or (None) a sample in
         training and the mean in evaluation. Raises ValueError for a wrong shape.
         """
+        _refuse_unknown(kwargs)
         posterior = self.encode(pixel_values_videos)
         structure, dynamics = self._latents(posterior, sample_posterior, generator)
         reconstruction = self.decode(structure=structure, dynamics=dynamics, return_dict=True).reconstruction
@@ -214,6 +218,13 @@ class VidTwinModel(VidTwinPreTrainedModel):
             )
 
 
+def _refuse_unknown(arguments: dict) -> None:
+    """Callers of transformers pass some words to every model; a misspelt argument is none of these."""
+    unknown = sorted(set(arguments) - {"output_attentions", "output_hidden_states", "use_cache"})
+    if unknown:
+        raise TypeError(f"forward has no argument {unknown[0]!r}.")
+
+
 class VidTwinEncoderModel(VidTwinPreTrainedModel):
     """The encoder half under the same tensor names, for those who need only latents; it has no decoder in
     memory."""
@@ -235,6 +246,7 @@ class VidTwinEncoderModel(VidTwinPreTrainedModel):
     ) -> VidTwinEncoderOutput:
         """Latents of clips `b t c y x` in [-1, 1]; `sample_posterior` as in VidTwinModel. Raises ValueError
         for a wrong shape."""
+        _refuse_unknown(kwargs)
         posterior = self.encode(pixel_values_videos)
         structure, dynamics = self._latents(posterior, sample_posterior, generator)
         return VidTwinEncoderOutput(structure=structure, dynamics=dynamics, kl_loss=posterior.kl().mean())

@@ -197,8 +197,8 @@ class VidTwinTransformer(DrawsOwnWeights):
 
     def forward(self, hidden: Tensor) -> Tensor:
         h = hidden.shape[2]
-        hidden = rearrange(hidden, "b t h w c -> b t (h w) c") + self.spatial_position.to(hidden.dtype)
-        temporal_position = self.temporal_position.to(hidden.dtype)
+        hidden = rearrange(hidden, "b t h w c -> b t (h w) c") + self.spatial_position.to(hidden)
+        temporal_position = self.temporal_position.to(hidden)
         for index, layer in enumerate(self.layers):
             hidden = layer(hidden, temporal_position if index == 0 else None)
         return rearrange(hidden, "b t (h w) c -> b t h w c", h=h)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from video_maker import make_video, numbered_frames
 
 from vidtwin.modeling_vidtwin.video_io import write_video
-from vidtwin.training.clips import ClipDataset, DataSettings, find_videos
+from vidtwin.training.clips import ClipDataset, DataSettings, duration_of, find_videos
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +79,30 @@ def test_a_video_shorter_than_a_clip_is_refused_by_name(folder):
 def test_settings_that_give_no_clips_are_refused(settings, reason):
     with pytest.raises(ValueError, match=reason):
         DataSettings(**settings)
+
+
+def test_a_pattern_alone_is_one_pattern():
+    assert DataSettings(videos="x", include="bbb_*", fps=8).include == ("bbb_*",)
+    assert DataSettings(videos="x", fps=8).fps == (8,)
+
+
+@pytest.mark.parametrize("options", [{"rendered_share": "half"}, {"fps": ["fast"]}, {"least_crop": None}])
+def test_what_is_no_number_is_refused_by_name(options):
+    with pytest.raises(ValueError, match=f"data.{next(iter(options))} must be a number"):
+        DataSettings(videos="x", **options)
+
+
+def test_a_container_that_tells_no_length_is_counted(tmp_path):
+    path = make_video(tmp_path / "v.mpg", numbered_frames(30), codec="mpeg1video")
+    assert duration_of(path, 16) == pytest.approx(30 / 25, abs=0.1)
+
+
+def test_clips_start_anywhere_and_are_never_upside_down(tmp_path):
+    """Brightness tells the frame; the upper half is black."""
+    frames = numbered_frames(40).copy()
+    frames[:, : frames.shape[1] // 2] = 0
+    make_video(tmp_path / "v.mp4", frames)
+    clips = ClipDataset(DataSettings(videos=str(tmp_path), fps=25, least_crop=1.0), 4, 48, length=8)
+    found = [clips[number]["pixel_values_videos"].float() for number in range(8)]
+    assert all(clip[:, :, :20].mean() < clip[:, :, -20:].mean() - 3 for clip in found)
+    assert len({round(clip[0, :, -10:].mean().item()) for clip in found}) > 3

@@ -53,6 +53,18 @@ def test_the_variance_preserving_start_keeps_the_queries_apart(demo_sized):
     assert share(demo_sized) > 0.3
 
 
+def test_the_variance_preserving_start_leaves_no_frame_and_no_place_without_features(demo_sized):
+    start_weights(demo_sized, "variance_preserving")
+    config, generator = demo_sized.config, torch.Generator().manual_seed(0)
+    structure = torch.randn((2, *config.structure_shape), generator=generator)
+    dynamics = torch.randn((2, *config.dynamics_shape), generator=generator)
+    with torch.no_grad():
+        still, moving = demo_sized.structure.decode(structure) > 0, demo_sized.dynamics.decode(dynamics) > 0
+    assert still.float().mean(dim=(0, 2, 3, 4)).min() > 0.4  # each frame
+    assert moving.float().mean(dim=(0, 1, 3, 4)).min() > 0.4  # each row of patches
+    assert moving.float().mean(dim=(0, 1, 2, 4)).min() > 0.4  # each column
+
+
 def test_an_unknown_start_is_refused_by_name(tiny_model):
     with pytest.raises(ValueError, match="start must be one of released, variance_preserving, got 'fast'"):
         start_weights(tiny_model, "fast")

@@ -362,6 +362,38 @@ def test_weights_left_on_the_disk_compute_the_same(
     assert_same(reconstructed(loaded, video), reconstructed(model, video))
 
 
+def test_blocks_on_other_places_than_their_transformer_compute_the_same(
+    model: VidTwinModel, video: Tensor, tmp_path: Path
+) -> None:
+    """A map of single blocks puts no hook on the transformer, whose tables then stay where they were."""
+    model.save_pretrained(tmp_path / "model")
+    places = {name: "cpu" for name, _ in model.named_children() if name != "decoder"}
+    places |= {"decoder.layers.0": "cpu", "decoder.layers.1": "disk"}
+    loaded = VidTwinModel.from_pretrained(
+        tmp_path / "model", device_map=places, offload_folder=tmp_path / "aside"
+    )
+    assert_same(reconstructed(loaded, video), reconstructed(model, video))
+
+
+def test_the_position_tables_follow_the_tokens(model: VidTwinModel) -> None:
+    hidden = torch.empty(1, 4, 4, 4, 32, device="meta")
+    for layer in model.encoder.layers.to("meta"):
+        assert next(layer.parameters()).device.type == "meta"
+    assert model.encoder(hidden).device.type == "meta"
+
+
+def test_a_misspelt_argument_is_refused(model: VidTwinModel, video: Tensor) -> None:
+    with pytest.raises(TypeError, match="no argument 'sample_posteriorr'"):
+        model(video, sample_posteriorr=False)
+    with pytest.raises(TypeError, match="structur"):
+        model.decode(structur=torch.zeros(1, *model.config.structure_shape))
+
+
+def test_bytes_are_refused_as_pixels(model: VidTwinModel, video: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"must be floats in \[-1, 1\], got torch.uint8"):
+        model(video.to(torch.uint8))
+
+
 def test_the_auto_classes_load_a_saved_folder(model: VidTwinModel, video: Tensor, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     VidTwinVideoProcessor.from_config(model.config).save_pretrained(tmp_path)

@@ -54,7 +54,7 @@ def test_an_unknown_recipe_lists_the_known(tmp_path):
 
 def test_a_file_that_is_no_yaml_is_refused(tmp_path):
     (tmp_path / "broken.yaml").write_text("model: [1, 2")
-    with pytest.raises(ValueError, match="not a YAML file"):
+    with pytest.raises(ValueError, match="broken.yaml is not YAML"):
         load_recipe(str(tmp_path / "broken.yaml"))
     (tmp_path / "list.yaml").write_text("- 1")
     with pytest.raises(ValueError, match="must hold the sections"):
@@ -79,6 +79,8 @@ def test_values_are_read_as_people_write_them(override, value):
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
+        ("learning_rate=[1", "--set learning_rate is not YAML"),
+        ("data=3", "data must hold names and values, got 3"),
         ("max_steps=many", "training.max_steps must be a number, got 'many'"),
         ("sample_posterior=1", "training.sample_posterior must be true or false, got 1"),
     ],

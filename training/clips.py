@@ -9,9 +9,10 @@ colour.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,8 @@ class DataSettings:
     least_crop: float = 0.6
 
     def __post_init__(self) -> None:
-        self.include, self.fps = tuple(self.include), tuple(self.fps)  # YAML has lists
+        self.include, self.fps = as_tuple(self.include), as_tuple(self.fps)  # YAML has lists, or one alone
+        check_numbers("data", self)
         if not 0 <= self.rendered_share <= 1:
             raise ValueError(f"data.rendered_share must be in [0, 1], got {self.rendered_share}.")
         if not 0 < self.least_crop <= 1:
@@ -51,6 +53,21 @@ class DataSettings:
             raise ValueError(f"data.fps must be positive frame rates, got {self.fps}.")
         if self.videos is None and self.rendered_share == 0:
             raise ValueError("No clips: name a folder with data.videos, or set data.rendered_share above 0.")
+
+
+def as_tuple(value: Any) -> tuple:
+    """A list as a tuple; a value alone as a tuple of it."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def check_numbers(section: str, settings: Any) -> None:
+    """Raises ValueError, by name, for a field whose default is a number and whose value is none, and for a
+    list of rates with something else in it."""
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        numbers = value if each.name == "fps" else [value] if type(each.default) in (int, float) else []
+        if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+            raise ValueError(f"{section}.{each.name} must be a number, got {value!r}.")
 
 
 def find_videos(folder: str | Path, include: Sequence[str] = ()) -> list[Path]:
@@ -113,7 +130,8 @@ def duration_of(video: Path | bytes, num_frames: int) -> float:
     """Seconds of a video. Raises ValueError for one of fewer than `num_frames` frames."""
     with VideoReader(video) as reader:
         name, fps, duration = reader.info.path, float(reader.info.fps), reader.info.duration
-        duration = duration if duration is not None else (reader.info.num_frames or 0) / fps
+        if duration is None:  # some containers tell nothing before the last frame
+            duration = (reader.info.num_frames or sum(1 for _ in reader)) / fps
     if round(duration * fps) < num_frames:
         raise VideoError(f"{name}: has about {round(duration * fps)} frames; a clip needs {num_frames}.")
     return duration

@@ -2,8 +2,9 @@
 
 The released start (drawn by the model itself) is slow: gates near zero, a Q-Former that hardly sees the
 frames, and branch convolutions that shrink the signal at each layer. `variance_preserving` mends these
-three, and keeps the Q-Former's queries apart: all read nearly the same frames, so with plain Xavier weights
-they soon hold one and the same token, and the structure latents 1/n_q of what they could.
+three, starts the mixing of frames and of places as averages, and keeps the Q-Former's queries apart: all
+read nearly the same frames, so with plain Xavier weights they soon hold one and the same token, and the
+structure latents 1/n_q of what they could.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vidtwin.modeling_vidtwin.latents_vidtwin import VidTwinBranch, VidTwinQFormer
 from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
@@ -26,8 +27,8 @@ def variance_preserving(model: VidTwinModel) -> None:
     start.
 
     Branch convolutions and Linears: He-normal (each is followed by a ReLU or feeds one); Q-Former: see
-    `_distinct_queries`; blocks: gates at (2 layers)^-0.5, no modulation, temporal projections Xavier
-    instead of zero.
+    `_distinct_queries`; mixing of tokens to frames and of dynamics to places: see `_average`; blocks: gates
+    at (2 layers)^-0.5, no modulation, temporal projections Xavier instead of zero.
     """
     gate = (2 * model.config.num_hidden_layers) ** -0.5
     for module in model.modules():
@@ -37,6 +38,9 @@ def variance_preserving(model: VidTwinModel) -> None:
                     nn.init.normal_(layer.weight, std=math.sqrt(2 / layer.weight[0].numel()))
                     if layer.bias is not None:
                         nn.init.zeros_(layer.bias)
+    structure, dynamics = model.structure.decoder, model.dynamics.decoder
+    for mixing in (structure.mix, dynamics.expand_in, dynamics.expand_out):
+        _average(mixing.weight)
     for module in model.modules():
         if isinstance(module, VidTwinQFormer):
             _distinct_queries(module)
@@ -44,6 +48,16 @@ def variance_preserving(model: VidTwinModel) -> None:
             module.modulation.zero_()
             module.modulation[[2, 5]] = gate
             nn.init.xavier_uniform_(module.temporal_attention.proj.weight)
+
+
+def _average(weight: Tensor) -> None:
+    """Rows of random positive weights that add up to 1, in place.
+
+    These Linears mix values that are never negative, and a ReLU follows: a row whose weights are negative on
+    the whole would leave its frame, row or column of patches without any feature, and without a gradient.
+    """
+    weight.abs_()
+    weight.div_(weight.sum(dim=1, keepdim=True))
 
 
 def _distinct_queries(qformer: VidTwinQFormer) -> None:

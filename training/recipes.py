@@ -64,9 +64,9 @@ def load_recipe(recipe: str, overrides: list[str] | None = None) -> Recipe:
     if not path.is_file():
         raise ValueError(f"No recipe {recipe!r}: name one of {', '.join(recipe_names())}, or a YAML file.")
     try:
-        content = _parse(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a YAML file: {str(error).splitlines()[0]}") from error
+        content = _parse(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not YAML: it is no text.") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold the sections {', '.join(_names(Recipe))}.")
     for override in overrides or []:
@@ -92,8 +92,11 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _parse(text: str) -> Any:
-    return yaml.load(text, _Loader)
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{where} is not YAML: {str(error).splitlines()[0]}") from error
 
 
 def _names(*kinds: type) -> list[str]:
@@ -114,9 +117,13 @@ def _apply(content: dict[str, Any], override: str) -> None:
             raise ValueError(f"--set {key}: {_nearest(key, every)}")
         section, dot, name = homes[0], ".", key
     if dot:
-        content[section] = {**(content.get(section) or {}), name: _parse(text)}
+        present = content.get(section)
+        content[section] = {
+            **(present if isinstance(present, dict) else {}),
+            name: _parse(text, f"--set {key}"),
+        }
     else:
-        content[key] = _parse(text)
+        content[key] = _parse(text, f"--set {key}")
 
 
 def _check(content: dict[str, Any]) -> None:
@@ -124,11 +131,14 @@ def _check(content: dict[str, Any]) -> None:
         if key not in _names(Recipe):
             raise ValueError(f"Recipe section {key!r}: {_nearest(key, _names(Recipe))}")
     for section, kinds in _SECTIONS.items():
-        for key in content.get(section) or {}:
+        content[section] = content.get(section) or {}
+        if not isinstance(content[section], dict):
+            raise ValueError(f"{section} must hold names and values, got {content[section]!r}.")
+        for key in content[section]:
             if key not in _names(*kinds):
                 raise ValueError(f"{section}.{key}: {_nearest(key, _names(*kinds))}")
     defaults = {each.name: each.default for each in fields(VidTwinTrainingArguments)}
-    for key, value in (content.get("training") or {}).items():
+    for key, value in content["training"].items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if type(defaults[key]) in (int, float) and not is_number:
             raise ValueError(f"training.{key} must be a number, got {value!r}.")

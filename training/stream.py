@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers.utils import logging
 
-from .clips import as_clip, duration_of, random_frames, random_square
+from .clips import as_clip, as_tuple, check_numbers, duration_of, random_frames, random_square
 from .shard_source import open_shards, shard_files
 
 logger = logging.get_logger(__name__)
@@ -52,7 +52,8 @@ class StreamSettings:
     max_refused_in_a_row: int = 1000
 
     def __post_init__(self) -> None:
-        self.fps = tuple(self.fps)  # YAML has lists
+        self.fps = as_tuple(self.fps)  # YAML has lists, or one alone
+        check_numbers("data", self)
         if not self.fps or min(self.fps) <= 0:
             raise ValueError(f"data.fps must be positive frame rates, got {self.fps}.")
         if not 0 < self.least_crop <= 1:
