@@ -22,17 +22,14 @@ import torch
 import torch.nn.functional as F
 
 from vidtwin import __version__
+from vidtwin.hub_cards.cards import QUALITY_ROWS, quality_table
 from vidtwin.metrics.functional import psnr
 from vidtwin.modeling_vidtwin import VidTwinModel, VidTwinVideoProcessor
 from vidtwin.modeling_vidtwin.long_video import reconstruct_parts
 from vidtwin.modeling_vidtwin.model_folder import find_model
 from vidtwin.modeling_vidtwin.video_io import VideoReader
 
-NAMES = {
-    "model": "model",
-    "bicubic": "bicubic 10x10 (4,800 numbers)",
-    "mean_colour": "each frame's mean colour",
-}
+MARKS = ("<!-- demo-quality:start -->", "<!-- demo-quality:end -->")
 
 
 def unseen_videos(folder: Path) -> list[Path]:
@@ -77,7 +74,7 @@ def measure(
     model: VidTwinModel, processor: VidTwinVideoProcessor, path: Path, fps: float, most: int | None
 ) -> dict[str, float]:
     """Mean PSNR in dB over a video's frames of the model and of the two baselines, and the frame count."""
-    scores: dict[str, list[float]] = {name: [] for name in NAMES}
+    scores: dict[str, list[float]] = {name: [] for name in QUALITY_ROWS}
     for pictures in reconstruct_parts(model, processor, frames_of(path, fps, most), parts=("all",)):
         original = pictures["original"]
         made = {"model": pictures["all"], "bicubic": bicubic(original), "mean_colour": mean_colour(original)}
@@ -86,13 +83,14 @@ def measure(
     return {**{name: fmean(values) for name, values in scores.items()}, "frames": len(scores["model"])}
 
 
-def report(result: dict) -> str:
-    """The means as a Markdown table."""
-    head = (
-        f"PSNR in dB, mean over {result['num_videos']} real videos of unseen sources ({result['protocol']}):"
-    )
-    rows = [f"| {label} | {result['mean_psnr'][name]:.2f} |" for name, label in NAMES.items()]
-    return "\n".join([head, "", "| | PSNR |", "|---|---|", *rows])
+def write_between_marks(page: Path, text: str) -> None:
+    """Put `text` between the two marks of a Markdown page. Raises ValueError for a page without them."""
+    content = page.read_text(encoding="utf-8")
+    before, first, rest = content.partition(MARKS[0])
+    _, last, after = rest.partition(MARKS[1])
+    if not (first and last):
+        raise ValueError(f"{page} must have the lines {MARKS[0]} and {MARKS[1]}.")
+    page.write_text(f"{before}{first}\n{text}\n{last}{after}", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -103,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "clips", type=Path, help="a folder of mp4 videos, with CLIPS.md if some were trained on"
     )
     parser.add_argument("--out", type=Path, required=True, help="the JSON to write")
+    parser.add_argument("--readme", type=Path, help="a page to write the table into, between its marks")
     parser.add_argument("--fps", type=float, default=25.0, help="frames a second that are compared")
     parser.add_argument("--max-frames", type=int, help="frames of each video at most")
     parser.add_argument("--limit", type=int, help="videos at most")
@@ -124,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "protocol": f"{given.fps:g} fps, {most}, {model.config.image_size} px centre crop, posterior mean, "
         "PSNR per frame on uint8, mean over frames then videos",
         "num_videos": len(each),
-        "mean_psnr": {name: fmean(scores[name] for scores in each.values()) for name in NAMES},
+        "mean_psnr": {name: fmean(scores[name] for scores in each.values()) for name in QUALITY_ROWS},
         "videos": each,
         "versions": {"vidtwin": __version__, "torch": torch.__version__},
         "machine": f"{platform.machine()} CPU, float32",
@@ -132,7 +131,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(report(result))
+    print(quality_table(result))
+    if given.readme:
+        write_between_marks(given.readme, quality_table(result))
 
 
 if __name__ == "__main__":

@@ -13,13 +13,13 @@ TEMPLATES = Path(__file__).parent / "templates"
 def demo_card(config: VidTwinConfig, facts: dict[str, Any], quality: dict[str, Any] | None) -> str:
     """The bundled demo model's card as Markdown.
 
-    facts: parameters, dtype, steps, batch_size. quality: what `benchmarks.demo_quality` wrote; None says so.
+    facts: parameters, dtype, clips (how many it was trained on), losses. quality: what `benchmarks.demo_quality` wrote; None says so.
     """
     text = (TEMPLATES / "demo.md").read_text(encoding="utf-8")
     return text.format(
         **facts,
         **_shapes(config),
-        quality="Not measured." if quality is None else _quality(quality),
+        quality="Not measured." if quality is None else quality_table(quality),
     )
 
 
@@ -56,10 +56,9 @@ def _shapes(config: VidTwinConfig) -> dict[str, Any]:
     }
 
 
-def _quality(quality: dict[str, Any]) -> str:
-    """Mean PSNR of the model and its two baselines as a small table."""
-    means = quality["mean_psnr"]
-    rows = [f"| {name} | {means[key]:.2f} |" for key, name in _ROWS.items()]
+def quality_table(quality: dict[str, Any]) -> str:
+    """What `benchmarks.demo_quality` wrote as Markdown: mean PSNR of the model and its two baselines."""
+    rows = [f"| {label} | {quality['mean_psnr'][name]:.2f} |" for name, label in QUALITY_ROWS.items()]
     head = (
         f"PSNR in dB on {quality['num_videos']} real videos whose source was not in training "
         f"({quality['protocol']}):"
@@ -67,7 +66,7 @@ def _quality(quality: dict[str, Any]) -> str:
     return "\n".join([head, "", "| | PSNR |", "|---|---|", *rows])
 
 
-_ROWS = {
+QUALITY_ROWS = {
     "model": "this model, as stored",
     "bicubic": "bicubic to 10x10 pixels a frame and back (4,800 numbers)",
     "mean_colour": "each frame's mean colour",

@@ -18,5 +18,5 @@ def test_a_run_becomes_a_half_precision_folder_with_processor_and_card(tiny_mode
     assert torch.equal(model.head.proj.weight, tiny_model.head.proj.weight.half())
     assert VidTwinVideoProcessor.from_pretrained(folder).crop_size.height == tiny_model.config.image_size
     card = (folder / "README.md").read_text()
-    assert "7 steps of 2 clips" in card
+    assert "Recipe `demo` of the package: 14 clips, L1, KL x 0.01, no LPIPS, no GAN" in card
     assert "Not measured." in card

@@ -16,6 +16,8 @@ from vidtwin.hub_cards.cards import demo_card
 from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
 from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProcessor
 
+from .recipes import load_recipe
+
 
 def bundle(run: Path, folder: Path, quality: Path | None = None) -> VidTwinModel:
     """Write the model of `run` (a training folder or a checkpoint) to `folder` as float16 with its card.
@@ -30,12 +32,20 @@ def bundle(run: Path, folder: Path, quality: Path | None = None) -> VidTwinModel
     facts = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "dtype": "float16",
-        "steps": state["global_step"],
-        "batch_size": state["train_batch_size"],
+        "clips": state["global_step"] * state["train_batch_size"],
+        "losses": _losses(load_recipe("demo").training),
     }
     measured = json.loads(quality.read_text(encoding="utf-8")) if quality else None
     (folder / "README.md").write_text(demo_card(model.config, facts, measured), encoding="utf-8")
     return model
+
+
+def _losses(training: dict) -> str:
+    """The terms of a recipe's loss in words."""
+    options = {"perceptual_weight": 0.05, "kl_weight": 0.001, "gan_weight": 0.05, **training}
+    names = {"kl_weight": "KL", "perceptual_weight": "LPIPS", "gan_weight": "GAN"}
+    told = [f"{name} x {options[key]:g}" if options[key] else f"no {name}" for key, name in names.items()]
+    return ", ".join([options.get("error", "l1").upper(), *told])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
