@@ -110,7 +110,7 @@ class VidTwinConfig(PretrainedConfig):
             key in declared
             or key in _TRANSFORMERS_KEYWORDS
             or key.startswith("_")
-            or hasattr(PretrainedConfig, key)
+            or (hasattr(PretrainedConfig, key) and not callable(getattr(PretrainedConfig, key)))
         )
 
     @classmethod

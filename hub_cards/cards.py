@@ -13,7 +13,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 def demo_card(config: VidTwinConfig, facts: dict[str, Any], quality: dict[str, Any] | None) -> str:
     """The bundled demo model's card as Markdown.
 
-    facts: parameters, dtype, clips (how many it was trained on), losses. quality: what `benchmarks.demo_quality` wrote; None says so.
+    facts: parameters, dtype, clips (how many it was trained on), losses. quality:
+    what `benchmarks.demo_quality` wrote; None says so.
     """
     text = (TEMPLATES / "demo.md").read_text(encoding="utf-8")
     return text.format(

@@ -326,3 +326,8 @@ def test_a_file_without_unknown_keys_gives_no_warning(
     tiny_config.save_pretrained(tmp_path)
     VidTwinConfig.from_pretrained(tmp_path)
     assert log.messages == []
+
+
+def test_the_name_of_a_method_is_no_keyword() -> None:
+    with pytest.raises(ValueError, match="has no field 'save_pretrained'"):
+        VidTwinConfig(save_pretrained=3)
