@@ -39,7 +39,7 @@ _TRANSFORMERS_KEYWORDS = frozenset(
 
 @strict
 class VidTwinConfig(PretrainedConfig):
-    r""" The architecture of a VidTwin video autoencoder; the default is the paper's base scale (Sec. 4.1,
+    r"""The architecture of a VidTwin video autoencoder; the default is the paper's base scale (Sec. 4.1,
     Table 4).
 
     image_size: side of the square input in pixels, a multiple of `patch_size`. num_frames: frames of one

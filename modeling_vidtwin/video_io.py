@@ -20,7 +20,7 @@ from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ if is_av_available():
 
     # swscale's faster defaults darken the picture by about one level and repeat each chroma sample.
     _SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+
+Reader = TypeVar("Reader", bound="VideoReader")
 
 # Containers in which one packet is one picture, so that counting packets counts frames ...
 _COUNTABLE = ("mp4", "matroska", "avi", "gif")
@@ -124,7 +126,7 @@ class VideoReader:
         self.time_base = 1 / rate if rate else self._tick  # the times of `timed` are multiples of it
         self._resample = rate is not None
 
-    def __enter__(self) -> VideoReader:
+    def __enter__(self: Reader) -> Reader:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -48,7 +48,7 @@ def test_an_unknown_override_names_the_nearest(override, reason):
 
 
 def test_an_unknown_recipe_lists_the_known(tmp_path):
-    with pytest.raises(ValueError, match="demo, finetune"):
+    with pytest.raises(ValueError, match="demo, demo_gan, finetune"):
         load_recipe(str(tmp_path / "nothing.yaml"))
 
 

@@ -14,7 +14,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from vidtwin.modeling_vidtwin.latents_vidtwin import VidTwinBranch, VidTwinQFormer
+from vidtwin.modeling_vidtwin.latents_vidtwin import (
+    DynamicsDecoder,
+    StructureDecoder,
+    VidTwinBranch,
+    VidTwinQFormer,
+)
 from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
 from vidtwin.modeling_vidtwin.transformer_vidtwin import VidTwinBlock
 
@@ -38,11 +43,13 @@ def variance_preserving(model: VidTwinModel) -> None:
                     nn.init.normal_(layer.weight, std=math.sqrt(2 / layer.weight[0].numel()))
                     if layer.bias is not None:
                         nn.init.zeros_(layer.bias)
-    structure, dynamics = model.structure.decoder, model.dynamics.decoder
-    for mixing in (structure.mix, dynamics.expand_in, dynamics.expand_out):
-        _average(mixing.weight)
     for module in model.modules():
-        if isinstance(module, VidTwinQFormer):
+        if isinstance(module, StructureDecoder):
+            _average(module.mix.weight)
+        elif isinstance(module, DynamicsDecoder):
+            _average(module.expand_in.weight)
+            _average(module.expand_out.weight)
+        elif isinstance(module, VidTwinQFormer):
             _distinct_queries(module)
         elif isinstance(module, VidTwinBlock):
             module.modulation.zero_()

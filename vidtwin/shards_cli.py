@@ -1,7 +1,8 @@
-"""`vidtwin shards SRC DST` makes shards of videos, `vidtwin shards check DIR` looks at them."""
+"""The commands `vidtwin shards SRC DST` and `vidtwin shards check DIR`."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,9 +11,11 @@ from typer.core import TyperGroup
 
 from .failures import one_line_errors
 
+_SHOWN = 20
+
 
 class _MakeByDefault(TyperGroup):
-    """A first word that is no command belongs to `make`, so that `vidtwin shards SRC DST` works as typed."""
+    """A first word that is no command's name belongs to `make`, so that `vidtwin shards SRC DST` works."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, args if args and args[0] in self.commands else ["make", *args])
@@ -20,103 +23,80 @@ class _MakeByDefault(TyperGroup):
 
 shards_app = typer.Typer(
     cls=_MakeByDefault,
-    help="Pack videos into shards for training: shards SRC DST. Look at them: shards check DIR.",
-    add_completion=False,
     rich_markup_mode=None,
+    help="Make training shards of videos: shards SRC DST. Check them: shards check DIR.",
 )
 
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no remarks.")]
 
-
-def _rate(text: str) -> float | None:
-    try:
-        return None if text == "keep" else float(text)
-    except ValueError:
-        raise typer.BadParameter(f"--fps is a number or keep, not {text}.") from None
-
-
-@shards_app.command("make")
+@shards_app.command()
 @one_line_errors
 def make(
     source: Annotated[
-        Path, typer.Argument(metavar="SRC", help="A folder of videos, or a csv with a column `path`.")
+        Path, typer.Argument(metavar="SRC", help="A folder of videos, or a csv with columns path and label.")
     ],
-    target: Annotated[Path, typer.Argument(metavar="DST", help="The folder for the shards.")],
+    target: Annotated[Path, typer.Argument(metavar="DST", help="A new folder for the tars.")],
     label_from: Annotated[
         Literal["folder", "none"],
-        typer.Option(help="Labels: the name of a video's folder (of a csv: its column `label`), or none."),
+        typer.Option(help="Labels from the folders in SRC (or the csv's column), or none."),
     ] = "folder",
-    short_side: Annotated[int, typer.Option(help="Pixels of the short side; smaller videos stay.")] = 256,
-    gop: Annotated[int, typer.Option(help="A key frame at least every so many frames.")] = 12,
-    fps: Annotated[
-        str, typer.Option(metavar="RATE|keep", help="Take this many frames a second of faster videos.")
-    ] = "keep",
-    clip_seconds: Annotated[
-        float, typer.Option(help="Longer videos are cut into equal parts of at most this length.")
-    ] = 60.0,
-    min_frames: Annotated[int, typer.Option(help="What has fewer frames is refused.")] = 16,
-    crf: Annotated[int, typer.Option(help="Quality of H.264, lower is better.")] = 18,
-    shard_size_mb: Annotated[float, typer.Option(help="The largest size of a tar, in MB.")] = 100.0,
-    shards_multiple: Annotated[
-        int, typer.Option(help="The number of tars is a multiple of this, given as many clips.")
-    ] = 8,
-    seed: Annotated[int, typer.Option(help="Seed of the order of clips in the tars.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes to encode with; all cores by default.")
-    ] = None,
-    quiet: Quiet = False,
+    short_side: Annotated[int, typer.Option(min=16, help="Pixels of the short side of larger videos.")] = 256,
+    gop: Annotated[int, typer.Option(min=1, help="Frames from one key frame to the next.")] = 12,
+    shard_mb: Annotated[float, typer.Option(min=0.01, help="Megabytes of a tar at most.")] = 100,
+    max_seconds: Annotated[float, typer.Option(min=0.1, help="Longer videos are cut into pieces.")] = 60,
+    workers: Annotated[int, typer.Option(min=0, help="Processes to encode in; 0 is one per core.")] = 0,
 ) -> None:
-    """Pack videos into WebDataset shards for training.
+    """Make WebDataset tars of small clips that decode fast: vidtwin shards SRC DST.
 
-    Each readable video becomes a small mp4 with frequent key frames and its own time stamps; DST gets tars
-    of these and report.json, which names every refused video and why. Started again, the same command goes
-    on where it stopped. `vidtwin shards check DST` looks at the result.
+    H.264 without sound, frames at their own times; a number of tars that is a multiple of 8. A run that was
+    stopped goes on where it was; until the end its work lies in DST.making. vidtwin shards check DST looks
+    at the result.
     """
-    rate = _rate(fps)
-    from .training.shards import ShardSettings, make_shards, report_lines
+    from .training.shards import ShardSettings, make_shards
 
-    settings = ShardSettings(
-        label_from=label_from,
-        short_side=short_side,
-        gop=gop,
-        fps=rate,
-        clip_seconds=clip_seconds,
-        min_frames=min_frames,
-        crf=crf,
-        shard_size_mb=shard_size_mb,
-        shards_multiple=shards_multiple,
-        seed=seed,
-    )
-    say = (lambda _: None) if quiet else typer.echo
+    settings = ShardSettings(label_from, short_side, gop, shard_mb, max_seconds)
     try:
-        report = make_shards(source, target, settings, workers, say)
+        report = make_shards(source, target, settings, workers or os.cpu_count() or 1, typer.echo)
     except KeyboardInterrupt:
-        raise InterruptedError("interrupted; the same command goes on where it stopped.") from None
-    typer.echo("\n".join(report_lines(report)))
-    if not report["totals"]["clips"]:
-        raise ValueError(f"no video of {source} can be used; {target / 'report.json'} has the reasons.")
+        raise InterruptedError("interrupted; the same command goes on with what is encoded.") from None
+    _list("refused", [f"{refused['file']}: {refused['reason']}" for refused in report["refused"]])
+    for suffix, count in report["ignored"].items():
+        typer.echo(f"left out: {count} files ending in {suffix or 'no suffix'}")
+    typer.echo(
+        f"{target}: {report['clips']} clips of {report['made']} videos, {len(report['refused'])} refused; "
+        f"{report['seconds']:.1f} s, {report['megabytes']:.1f} MB, {len(report['tars'])} tars, "
+        f"{len(report['labels'])} labels"
+    )
 
 
-@shards_app.command("check")
+@shards_app.command()
 @one_line_errors
 def check(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of shards.")],
-    every: Annotated[bool, typer.Option("--all", help="Decode every clip, not a sample.")] = False,
-    sample: Annotated[int, typer.Option(min=1, help="How many clips to decode.")] = 64,
-    contact_sheet: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Write a picture with one frame of up to 64 clips.")
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tars.")],
+    decode_all: Annotated[bool, typer.Option("--all", help="Decode every clip, not a sample.")] = False,
+    sheet: Annotated[
+        Path | None, typer.Option("--contact-sheet", metavar="PNG", help="Write a picture of up to 64 clips.")
     ] = None,
     originals: Annotated[
-        Path | None, typer.Option(metavar="SRC", help="Measure the speed of these videos, too.")
+        Path | None, typer.Option(metavar="FOLDER", help="Measure these videos' decoding too.")
     ] = None,
-    fps: Annotated[float, typer.Option(help="Frame rate of the clips whose speed is measured.")] = 8.0,
-    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
-    quiet: Quiet = False,
 ) -> None:
-    """Count what is in shards, decode a sample, and measure the speed of decoding.
+    """Count, decode and measure what is in a folder of shards; exit code 1 if anything is broken."""
+    from .training import shard_check
 
-    Exit code 1 if anything is missing or cannot be read.
-    """
-    from .training.shard_check import check_shards, contact_sheet_png, decoding_speed, shard_clips, video_files
+    found = shard_check.check_shards(folder, decode_all)
+    typer.echo("\n".join(found.lines()))
+    _list("broken", found.broken)
+    typer.echo(shard_check.speed_of_shards(found.members).line(str(folder)))
+    if originals is not None:
+        typer.echo(shard_check.speed_of_folder(originals).line(str(originals)))
+    if sheet is not None:
+        typer.echo(f"{sheet}: {shard_check.contact_sheet(found.members, sheet)} clips")
+    if found.broken:
+        raise ValueError(f"{len(found.broken)} things are broken in {folder}.")
 
-    raise NotImplementedError
+
+def _list(what: str, lines: list[str]) -> None:
+    for line in lines[:_SHOWN]:
+        typer.echo(f"{what}: {line}")
+    if len(lines) > _SHOWN:
+        typer.echo(f"{what}: and {len(lines) - _SHOWN} more")
