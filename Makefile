@@ -36,9 +36,10 @@ types: $(STAMP)
 	$(PY) -m pip install --quiet --no-deps --target build/types .
 	MYPYPATH=build/types .venv/bin/mypy -p vidtwin
 
-bench: $(STAMP)  ## speed and memory beside a textbook implementation, and the parts of a training step
+bench: $(STAMP)  ## speed and memory beside a textbook implementation, the parts of a training step, reading clips
 	$(PY) -m benchmarks.bench
 	$(PY) -m benchmarks.step_time
+	$(PY) -m benchmarks.loader $(CLIPS)
 
 conformance: $(STAMP)  ## transformers' own common tests on our config, model and processor
 	$(PY) tests/conformance/run.py

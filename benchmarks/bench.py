@@ -37,9 +37,8 @@ def machine() -> str:
     """The accelerator's name, or the processor's with its cores."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    names = (
-        re.findall(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text()) if os.name == "posix" else []
-    )
+    info = Path("/proc/cpuinfo")  # Linux
+    names = re.findall(r"model name\s*:\s*(.*)", info.read_text()) if info.exists() else []
     return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
 
 
@@ -48,11 +47,23 @@ def machine_slug() -> str:
     return re.sub(r"[^a-z0-9]+", "-", machine().lower()).strip("-")
 
 
-def peak_memory_mib() -> float:
-    """The most memory held so far, in MiB: of the GPU where there is one, else of this process."""
+def peak_memory_mib(call: Callable[[], object]) -> float:
+    """The most memory held during a call, in MiB: of the GPU where there is one, else of this process.
+
+    Not counted is what came and went before; except where the system cannot tell (anywhere but on Linux).
+    """
     if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        call()
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+    if reset.exists():
+        reset.write_text("5")
+        call()
+        return int(re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())[0]) / 1024
+    call()
+    unit = 2**20 if platform.system() == "Darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -105,7 +116,7 @@ def measure(scale: str, dtype: torch.dtype, compiled: bool, pairs: int, device: 
                 "seconds": median(first for first, _ in times),
                 "textbook_seconds": median(second for _, second in times),
                 "speed_ratio": median(second / first for first, second in times),
-                "peak_memory_mib": peak_memory_mib(),
+                "peak_memory_mib": peak_memory_mib(ours[part]),
             }
         )
     return rows
@@ -114,7 +125,7 @@ def measure(scale: str, dtype: torch.dtype, compiled: bool, pairs: int, device: 
 def table(rows: list[dict], flops: dict[str, str]) -> str:
     """The rows as Markdown; a slow line ends in a mark."""
     lines = [
-        "| scale | numbers | mode | part | seconds | textbook | speed to textbook | peak MiB so far |",
+        "| scale | numbers | mode | part | seconds | textbook | speed to textbook | peak MiB |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:

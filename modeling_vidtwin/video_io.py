@@ -12,6 +12,7 @@ import heapq
 import math
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from transformers.utils import is_av_available
+
+from .whole_files import avi_is_whole, gif_is_whole
 
 if is_av_available():
     import av
@@ -93,6 +96,10 @@ class VideoReader:
     size, time stamps that do not grow and an end that comes too early are VideoErrors.
     """
 
+    _container: Any
+    _stream: Any
+    _reformatter: Any
+
     def __init__(
         self, path: str | os.PathLike | bytes, fps: float | Fraction | None = None, start: float = 0.0
     ):
@@ -133,9 +140,16 @@ class VideoReader:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the file; no frame can be read after that."""
-        self._container.close()
-        self._closed = True
+        """Lets go of the file; no frame can be read after that.
+
+        Also of FFmpeg's threads, at once: a process forked from this one (a DataLoader's worker) hangs if
+        its garbage collector finds them.
+        """
+        if not self._closed:
+            self._closed = True
+            self._container.close()
+            self._container = self._stream = self._reformatter = None
+            self._frames = iter(())
 
     def _check_open(self) -> None:
         if self._closed:  # FFmpeg would read freed memory
@@ -153,7 +167,7 @@ class VideoReader:
 
     def _open(self) -> None:
         try:
-            self._container: Any = self._opened()
+            self._container = self._opened()
         except av.InvalidDataError as error:
             raise VideoError(f"{self._path}: is empty, damaged or no video FFmpeg knows.") from error
         videos = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -161,7 +175,7 @@ class VideoReader:
             self._container.close()
             what = "no video stream" if not videos else "video of a codec unknown to FFmpeg"
             raise VideoError(f"{self._path}: holds {what}.")
-        self._stream: Any = videos[0]
+        self._stream = videos[0]
         self._stream.thread_type = "AUTO"
         codec = self._stream.codec_context
         if codec.name not in _MARKS_GUESSED_PICTURES:
@@ -171,6 +185,10 @@ class VideoReader:
         self._from_first_frame = True
 
     def _opened(self) -> Any:
+        if self._data is None:
+            mode = os.stat(self._path).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading it could wait for ever
+                raise VideoError(f"{self._path}: is a pipe or a device and no file.")
         # `file:` keeps FFmpeg from taking a name like `a:b.mp4` or `http://...` for a protocol.
         source = f"file:{self._path}" if self._data is None else BytesIO(self._data)
         return av.open(source, metadata_errors="replace")
@@ -219,7 +237,7 @@ class VideoReader:
         promised, found = self.info.num_frames, f"{count} frames decode"
         if self._container_is("mp4") and self._from_first_frame and promised and count < promised:
             raise VideoError(f"{self._path}: promises {promised} frames, but {found}; cut short?")
-        if damaged or (self._container_is("gif") and not _ends_as_a_gif(self._data or self._path)):
+        if damaged or not self._is_whole():
             raise VideoError(f"{self._path}: is damaged or cut short; {found}.")
         late = self._promised_end()
         # An AVI writer may drop a last picture that repeats the one before.
@@ -227,6 +245,12 @@ class VideoReader:
         if late is not None and late - end * self._tick > tolerance:
             lost = float(late - end * self._tick)
             raise VideoError(f"{self._path}: ends {lost:.2f} s before its header says; cut short?")
+
+    def _is_whole(self) -> bool:
+        video = self._path if self._data is None else self._data
+        if self._container_is("gif"):
+            return gif_is_whole(video)
+        return not self._container_is("avi") or avi_is_whole(video)
 
     def _promised_end(self) -> Fraction | None:
         """The time stamp in seconds at which the header says that the video ends."""
@@ -331,6 +355,7 @@ class VideoReader:
 
     def _picture(self, frame: _Frame) -> np.ndarray:
         """A decoded frame as RGB `y x c`, turned as its display matrix says."""
+        self._check_open()
         has_alpha = frame.format.has_palette or any(part.is_alpha for part in frame.format.components)
         matrix = frame.colorspace if frame.colorspace in _KNOWN_MATRICES else _BT601
         converted = self._reformatter.reformat(
@@ -396,6 +421,7 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         with _named_errors(self._path):
             self._partial = self._cleanup.enter_context(atomic_path(self._path))
+            self._partial.touch()  # a folder without the right to write is noticed before the work
         self._cleanup.callback(self._abandon)
         return self
 
@@ -535,12 +561,6 @@ def _display_matrix(frame: _Frame, path: str) -> tuple[int, int, int, int]:
                 raise VideoError(f"{path}: is turned by {frame.rotation} degrees; only right angles work.")
             return signs[0], signs[1], signs[2], signs[3]
     return 1, 0, 0, 1
-
-
-def _ends_as_a_gif(path: str | bytes) -> bool:
-    """Whether the mark that closes a GIF is there: FFmpeg reads up to any point at which the file was cut."""
-    data = path if isinstance(path, bytes) else np.memmap(path, np.uint8, mode="r")
-    return bytes(data[-64:]).rstrip(b"\0\r\n")[-1:] == b";"
 
 
 def _converter(stream: Any, time_base: Fraction) -> av.filter.Graph:

@@ -1,7 +1,10 @@
 """The benchmark times what it says, and marks slow lines."""
 
+import itertools
 import json
+import platform
 
+import pytest
 import torch
 
 from benchmarks import bench
@@ -33,3 +36,22 @@ def test_both_models_are_timed_on_the_same_clip(tiny_model):
     calls = bench.calls(tiny_model, video, compiled=False)
     assert calls["both"]().reconstruction.shape == video.shape
     assert calls["decode"]().reconstruction.shape == video.shape
+
+
+def test_the_ratio_is_above_one_where_the_textbook_takes_longer(tiny_config, monkeypatch):
+    """Ours takes 2 s and the textbook 3 s, by a clock of our own."""
+    monkeypatch.setattr(bench, "vidtwin_config", lambda scale: tiny_config)
+    times = itertools.cycle([2.0, 3.0])
+    monkeypatch.setattr(bench, "seconds", lambda call: next(times))
+    for row in bench.measure("small", torch.float32, False, 3, torch.device("cpu")):
+        assert (row["seconds"], row["textbook_seconds"], row["speed_ratio"]) == (2.0, 3.0, 1.5)
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="other systems cannot tell")
+def test_the_peak_is_that_of_the_call_alone():
+    def hold(mib):
+        return lambda: torch.ones(mib * 2**18).sum()
+
+    before = bench.peak_memory_mib(hold(400))
+    after = bench.peak_memory_mib(hold(1))
+    assert before - after > 300

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from video_maker import make_video, numbered_frames
 
 from vidtwin.modeling_vidtwin.video_io import write_video
-from vidtwin.training.clips import ClipDataset, DataSettings, duration_of, find_videos
+from vidtwin.training.clips import ClipDataset, DataSettings, duration_of, find_videos, random_square
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +107,17 @@ def test_clips_start_anywhere_and_are_never_upside_down(tmp_path):
     found = [clips[number]["pixel_values_videos"].float() for number in range(8)]
     assert all(clip[:, :, :20].mean() < clip[:, :, -20:].mean() - 3 for clip in found)
     assert len({round(clip[0, :, -10:].mean().item()) for clip in found}) > 3
+
+
+def test_a_square_is_cut_and_resized_as_pillow_does():
+    """With antialiasing: within one level of Pillow's own, for squares of every size."""
+    frames = np.random.default_rng(0).integers(0, 256, (3, 40, 56, 3), dtype=np.uint8)
+    for seed in range(20):
+        square = random_square(frames, 16, 0.5, np.random.default_rng(seed))
+        draws = np.random.default_rng(seed)
+        side = round(40 * draws.uniform(0.5, 1.0))
+        top, left = int(draws.integers(40 - side + 1)), int(draws.integers(56 - side + 1))
+        for found, frame in zip(square, frames, strict=True):
+            part = Image.fromarray(frame[top : top + side, left : left + side])
+            wanted = np.asarray(part.resize((16, 16), Image.Resampling.BILINEAR))
+            assert np.abs(found.astype(int) - wanted).max() <= 1
