@@ -202,7 +202,10 @@ def model_from_released(tensors: Mapping[str, Tensor], config: VidTwinConfig) ->
     ]
     if problems:
         raise ConversionError("The checkpoint does not fit: " + "; ".join(problems))
-    model = VidTwinModel(config)
+    dtypes = {tensor.dtype for tensor in ours.values()}
+    if len(dtypes) > 1 or not dtypes.pop().is_floating_point:
+        raise ConversionError("The checkpoint's tensors must be of one floating-point dtype.")
+    model = VidTwinModel(config).to(next(iter(ours.values())).dtype)
     model.load_state_dict(ours, strict=True)
     return model.eval()
 

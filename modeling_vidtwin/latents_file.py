@@ -117,3 +117,7 @@ class VideoLatents:
             raise LatentsError(
                 f"{path} must tell sizes and a rate above 0, got {self.width}x{self.height} at {self.fps}."
             )
+        for name in ("structure", "dynamics"):
+            latents = getattr(self, name)
+            if not latents.is_floating_point() or not latents.isfinite().all():
+                raise LatentsError(f"{path}: {name} must be finite floating-point numbers. Encode again.")

@@ -7,16 +7,16 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 import torch
 from huggingface_hub import snapshot_download
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from ..configuration.configuration_vidtwin import VidTwinConfig
 from . import bundled_model
@@ -39,7 +39,12 @@ class ModelFolder:
 
     def config(self) -> VidTwinConfig:
         """The configuration in the folder. Raises ValueError for another kind of model."""
-        model_type = VidTwinConfig.get_config_dict(self.path)[0].get("model_type")
+        file = self.path / "config.json"
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{file} is no JSON ({error}).") from error
+        model_type = content.get("model_type") if isinstance(content, dict) else None
         if model_type != VidTwinConfig.model_type:
             raise ValueError(f"{self.name} must be a VidTwin model, got one of type {model_type!r}.")
         return VidTwinConfig.from_pretrained(self.path)
@@ -72,18 +77,26 @@ class ModelFolder:
     ) -> Kind:
         """The model, or its encoder half, in eval mode; `dtype` None keeps the stored one.
 
-        Raises ValueError for another kind of model and for missing weights.
+        Raises ValueError for another kind of model, for damaged weights, and for weights that are not exactly
+        those of the configuration.
         """
         self.config()
         self._weight_files()
         model, info = kind.from_pretrained(
-            self.path, dtype=dtype or "auto", output_loading_info=True, local_files_only=True
+            self.path,
+            dtype=dtype or "auto",
+            output_loading_info=True,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # they are told below, in one line
         )
-        if info["missing_keys"]:
-            missing = sorted(info["missing_keys"])
-            raise ValueError(
-                f"{self.name} lacks {len(missing)} of the model's tensors, such as {missing[0]}."
-            )
+        misshapen = [name for name, *_ in info["mismatched_keys"]]
+        for what, names in (
+            ("lacks {} of the model's tensors", info["missing_keys"] - set(misshapen)),
+            ("holds {} tensors for which its configuration has no place", info["unexpected_keys"]),
+            ("holds {} tensors of other shapes than its configuration's", misshapen),
+        ):
+            if names:
+                raise ValueError(f"{self.name} {what.format(len(names))}, such as {min(names)}.")
         return model.to(device).eval()
 
     def processor(self, fit: Fit | None = None) -> VidTwinVideoProcessor:
@@ -91,6 +104,8 @@ class ModelFolder:
         try:
             return VidTwinVideoProcessor.from_pretrained(self.path, fit=fit, local_files_only=True)
         except OSError as error:
+            for file in self.path.glob("*processor_config.json"):
+                raise ValueError(f"{file} is no JSON of a video processor.") from error
             raise ValueError(
                 f"{self.name} must hold a video processor beside the model, got none. Save one there with "
                 "VidTwinVideoProcessor.from_config(model.config).save_pretrained(folder)."
@@ -100,6 +115,11 @@ class ModelFolder:
         files = sorted(self.path.glob("model*.safetensors"))
         if not files:
             raise ValueError(f"{self.name} must hold weights as model*.safetensors, got none.")
+        for file in files:
+            try:
+                _tensor_names(file)
+            except SafetensorError as error:
+                raise ValueError(f"{file} is damaged or cut short ({error}).") from error
         return files
 
 
@@ -140,6 +160,8 @@ def choose_device(device: str = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
+        if chosen.type == "meta":
+            raise NotImplementedError("it computes nothing.")
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -178,22 +200,15 @@ def new_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
             errno.EEXIST, "it exists and is no empty folder; name a new one", os.fspath(target)
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+    partial = target.with_name(f".{target.name}.partial-{uuid4().hex}")
     try:
-        partial.chmod(0o777 & ~_umask())
+        partial.mkdir()
         yield partial
         with suppress(FileNotFoundError):
             target.rmdir()
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _umask() -> int:
-    """The rights that new files lose; it can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _tensor_names(file: Path) -> list[str]:

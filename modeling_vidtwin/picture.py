@@ -63,7 +63,8 @@ class Strip:
     def add(self, pictures: Mapping[str, np.ndarray]) -> None:
         """The next frame: pictures of one size by their names, as reconstruct_parts gives them."""
         if self._count % self._stride == 0:
-            self._kept.append((self._count, pictures))
+            copies = {name: picture.copy() for name, picture in pictures.items()}  # not the batch they lie in
+            self._kept.append((self._count, copies))
         self._count += 1
         if len(self._kept) == 2 * self._columns:
             self._kept = self._kept[::2]

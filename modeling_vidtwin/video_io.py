@@ -22,6 +22,7 @@ from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -517,7 +518,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         raise FileNotFoundError(errno.ENOENT, "there is no such folder", os.fspath(path.parent))
     if path.exists() and not path.is_file():
         raise FileExistsError(errno.EEXIST, "it exists and is not a plain file", os.fspath(path))
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial = path.with_name(f".{path.name}.partial-{uuid4().hex}")
     try:
         yield partial
         os.replace(partial, path)

@@ -101,7 +101,12 @@ class VidTwinVideoProcessor(BaseVideoProcessor):
 
     @classmethod
     def from_config(cls, config: VidTwinConfig, fit: Fit = "crop") -> "VidTwinVideoProcessor":
-        """The processor whose output has the model's `image_size`."""
+        """The processor whose output has the model's `image_size`.
+
+        Raises ValueError for a model of other channels than red, green and blue.
+        """
+        if config.num_channels != 3:
+            raise ValueError(f"a video processor makes 3 channels, got a model of {config.num_channels}.")
         return cls(fit=fit, crop_size=config.image_size)
 
     def preprocess(self, videos: Any, **kwargs: Unpack[VidTwinVideoProcessorKwargs]) -> BatchFeature:
@@ -121,7 +126,8 @@ class VidTwinVideoProcessor(BaseVideoProcessor):
         """Model output back to pixels: `t c y x -> t y x c` uint8, and `b t c y x` to a list of b of them.
 
         Undoes the normalisation in float32, rounds and clamps: every uint8 value returns exactly, from
-        bfloat16 too. Raises ValueError for another shape, and for NaN.
+        bfloat16 too. Raises ValueError for another shape, and for NaN
+        and infinities.
         """
         video = torch.as_tensor(video).detach().to(torch.float32)
         if video.ndim not in (4, 5) or video.shape[-3] != 3:
@@ -129,8 +135,8 @@ class VidTwinVideoProcessor(BaseVideoProcessor):
                 "video must be (frames, 3, height, width), with or without a batch before it, got "
                 f"{tuple(video.shape)}. Pass the model's `reconstruction` as it is."
             )
-        if video.isnan().any():
-            raise ValueError("video must be numbers, got NaN: the model or its dtype overflowed.")
+        if not video.isfinite().all():
+            raise ValueError("video must be finite, got NaN or infinity: the model or its dtype overflowed.")
         if self.do_normalize:
             mean, std = (video.new_tensor(v).view(-1, 1, 1) for v in (self.image_mean, self.image_std))
             video = video * std + mean

@@ -206,6 +206,20 @@ def test_a_tensor_that_does_not_fit_is_named(
         model_from_released(tensors, config)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_dtype_is_kept(dtype: torch.dtype, tensors: Tensors, checkpoint: Tensors) -> None:
+    model = model_from_released({n: t.to(dtype) for n, t in tensors.items()}, released_config(checkpoint, 4))
+    back, _ = released_from_model(model)
+    assert model.dtype == dtype
+    assert torch.equal(back["conv_in.weight"], tensors["conv_in.weight"].to(dtype))
+
+
+def test_a_mixture_of_dtypes_is_refused(tensors: Tensors, checkpoint: Tensors) -> None:
+    tensors["conv_in.bias"] = tensors["conv_in.bias"].half()
+    with pytest.raises(ConversionError, match="one floating-point dtype"):
+        model_from_released(tensors, released_config(checkpoint, 4))
+
+
 def test_every_tensor_that_does_not_fit_is_named_at_once(tensors: Tensors, checkpoint: Tensors) -> None:
     del tensors["conv_in.bias"], tensors["conv_out.bias"]
     tensors["extra"] = torch.zeros(1)

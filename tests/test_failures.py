@@ -1,6 +1,8 @@
 """failures: what stops a command becomes one line and exit code 1."""
 
 import errno
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -39,3 +41,22 @@ def test_wrong_usage_passes_through():
 
     with pytest.raises(typer.BadParameter):
         command()
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_quietly():
+    """As `vidtwin info base | head -c 1` does: no traceback, and no complaint when Python ends."""
+    code = (
+        "import sys, time, typer\n"
+        "from vidtwin.failures import one_line_errors\n"
+        "@one_line_errors\n"
+        "def command():\n"
+        "    time.sleep(0.5)\n"
+        "    typer.echo('x' * 100)\n"
+        "app = typer.Typer(pretty_exceptions_enable=False)\n"
+        "app.command()(command)\n"
+        "app()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 1

@@ -89,6 +89,8 @@ def test_missing_metadata_are_refused(missing: str, tmp_path: Path) -> None:
     [
         {"num_frames": 0}, {"num_frames": 4}, {"num_frames": 9}, {"height": 0}, {"width": -1},
         {"fps": Fraction(0)}, {"structure": torch.zeros(3, 4, 2, 2, 2)}, {"dynamics": torch.zeros(2, 4)},
+        {"dynamics": torch.zeros(2, 4, 4, 4, dtype=torch.int32)},
+        {"structure": torch.full((2, 4, 2, 2, 2), float("nan"))},
     ],
 )  # fmt: skip
 def test_numbers_that_do_not_fit_together_are_refused(wrong: dict, tmp_path: Path) -> None:

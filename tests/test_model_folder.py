@@ -115,6 +115,43 @@ def test_missing_tensors_are_named_and_never_made_up(folder: Path) -> None:
         find_model(str(folder)).load(CPU)
 
 
+def test_tensors_without_a_place_are_refused(folder: Path) -> None:
+    """A deeper model's weights beside a shallow configuration would compute something else."""
+    tensors = load_file(folder / "model.safetensors")
+    tensors["encoder.layers.7.modulation"] = tensors["encoder.layers.0.modulation"].clone()
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"1 tensors for which .*, such as encoder\.layers\.7\.modulation"):
+        find_model(str(folder)).load(CPU)
+
+
+def test_tensors_of_another_shape_are_named_in_one_line(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["head.modulation"] = torch.zeros(2, 5)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"holds 1 tensors of other shapes .*, such as head\.modulation\.$"):
+        find_model(str(folder)).load(CPU)
+
+
+def test_weights_cut_short_are_refused_by_their_files_name(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged or cut short"):
+        find_model(str(folder)).load(CPU)
+
+
+@pytest.mark.parametrize(("content", "message"), [("{", r"config\.json is no JSON"), ("[1]", "of type None")])
+def test_a_damaged_configuration_is_refused(folder: Path, content: str, message: str) -> None:
+    (folder / "config.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        find_model(str(folder)).load(CPU)
+
+
+def test_a_damaged_processor_is_refused_by_its_files_name(folder: Path) -> None:
+    (folder / "video_preprocessor_config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"video_preprocessor_config\.json is no JSON of a video processor"):
+        find_model(str(folder)).processor()
+
+
 def test_a_model_of_another_kind_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": "vit"}))
     with pytest.raises(ValueError, match="type 'vit'"):
@@ -225,3 +262,15 @@ def test_a_folder_with_files_is_never_touched(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError), new_folder(tmp_path):
         pass
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_meta_device_computes_nothing_and_is_refused() -> None:
+    with pytest.raises(ValueError, match="it computes nothing"):
+        choose_device("meta")
+
+
+def test_a_new_folder_has_the_rights_of_any_other(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with new_folder(tmp_path / "new"):
+        pass
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -1,5 +1,6 @@
 """picture: labelled comparisons and strips, whatever the size of the frames."""
 
+import sys
 from io import BytesIO
 
 import numpy as np
@@ -78,6 +79,13 @@ def test_a_strip_holds_few_frames_of_a_long_video() -> None:
     for number in range(1000):
         strip.add({"original": np.full((1, 1, 3), number % 256, np.uint8)})
     assert len(strip._kept) < 12
+
+
+def test_a_strip_keeps_frames_and_not_the_batches_they_lie_in() -> None:
+    strip, batch = Strip(), np.zeros((4, 8, 12, 3), np.uint8)
+    before = sys.getrefcount(batch)
+    strip.add({"original": batch[0]})
+    assert sys.getrefcount(batch) == before
 
 
 def test_a_strip_of_nothing_is_refused() -> None:

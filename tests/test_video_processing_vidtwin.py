@@ -366,9 +366,15 @@ def test_postprocess_refuses_other_shapes(processor: VidTwinVideoProcessor, shap
         processor.postprocess(torch.zeros(shape))
 
 
-def test_postprocess_refuses_nan(processor: VidTwinVideoProcessor) -> None:
-    with pytest.raises(ValueError, match="got NaN"):
-        processor.postprocess(torch.full((1, 3, 2, 2), float("nan")))
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_postprocess_refuses_what_is_not_finite(processor: VidTwinVideoProcessor, value: float) -> None:
+    with pytest.raises(ValueError, match="must be finite"):
+        processor.postprocess(torch.tensor([0.0] * 11 + [value]).view(1, 3, 2, 2))
+
+
+def test_a_model_without_three_colours_gets_no_processor() -> None:
+    with pytest.raises(ValueError, match="a model of 1"):
+        VidTwinVideoProcessor.from_config(VidTwinConfig(num_channels=1))
 
 
 # Sampling

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from transformers import TrainingArguments
 
 from .discriminator import NORMS
@@ -58,6 +59,7 @@ class VidTwinTrainingArguments(TrainingArguments):
         if self.torch_compile:
             raise ValueError("torch_compile would compile the losses too: set compile_blocks instead.")
         super().__post_init__()
+        self.dataloader_pin_memory &= torch.cuda.is_available()  # else torch warns of it
         if self.max_steps < 1:
             raise ValueError(
                 f"max_steps must be given: the stream of clips has no end. Got {self.max_steps}."

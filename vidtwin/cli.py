@@ -371,6 +371,7 @@ def convert(
         heads = num_attention_heads, qformer_num_attention_heads
         model = conversion.convert_to_folder(source, folder, *heads)
         VidTwinVideoProcessor.from_config(model.config).save_pretrained(folder)
+    say(f"heads: {heads[0]} of the transformers, {heads[1]} of the Q-Former; no tensor tells them")
     say(f"{target}: {model.num_parameters():,} parameters; `vidtwin info {target}` tells more")
 
 

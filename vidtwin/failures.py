@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -20,6 +22,9 @@ def one_line_errors(function: Callable[P, None]) -> Callable[P, None]:
             function(*args, **kwargs)
         except (typer.Exit, typer.BadParameter):
             raise
+        except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise _failure("interrupted; no unfinished file is left.") from None
         except Exception as error:
@@ -34,6 +39,10 @@ def _reason(error: Exception) -> str:
         error = error.__context__
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    from huggingface_hub.errors import StrictDataclassError
+
+    if isinstance(error, StrictDataclassError):  # the last line is the field's own
+        return str(error).splitlines()[-1]
     known = isinstance(error, OSError | ValueError)
     return str(error) if known else f"{type(error).__name__}: {error}"
 
