@@ -35,3 +35,9 @@ def test_every_frame_is_printed_once() -> None:
     rows = [line.split(":") for line in scores(23).lines()[4:]]
     assert [int(start) for start, _ in rows] == [0, 10, 20]
     assert sum(len(values.split()) for _, values in rows) == 23
+
+
+def test_the_lowest_comes_before_the_highest() -> None:
+    heads, values = (line.split()[-3:] for line in scores(3).lines()[:2])
+    assert heads == ["mean", "lowest", "highest"]
+    assert float(values[1]) < float(values[0]) < float(values[2])

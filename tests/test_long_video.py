@@ -246,6 +246,15 @@ def test_a_swap_takes_structure_from_the_first_and_dynamics_from_the_second(
     assert differ(stacked(swap_frames(model, processor, frames, frames[::-1])), wanted) <= 1
 
 
+def test_a_swap_cuts_the_bars_of_the_structures_video(
+    model: VidTwinModel, tiny_config: VidTwinConfig, frames: np.ndarray
+) -> None:
+    processor = VidTwinVideoProcessor.from_config(tiny_config, fit="pad")
+    upright = frames.transpose(0, 2, 1, 3)
+    assert next(swap_frames(model, processor, frames, upright)).shape == (24, 32, 3)
+    assert next(swap_frames(model, processor, upright, frames)).shape == (32, 24, 3)
+
+
 @pytest.mark.parametrize(("structure", "dynamics"), [(9, 5), (5, 9), (9, 4), (1, 9)])
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_a_swap_ends_with_the_shorter_video(

@@ -274,3 +274,12 @@ def test_a_new_folder_has_the_rights_of_any_other(tmp_path: Path) -> None:
     with new_folder(tmp_path / "new"):
         pass
     assert (tmp_path / "new").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_the_fingerprint_is_of_what_the_model_computes_alone(folder: Path) -> None:
+    before = find_model(str(folder)).sha256()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vidtwin_version": "9.9.9"}))
+    assert find_model(str(folder)).sha256() == before
+    (folder / "config.json").write_text(json.dumps({**config, "num_attention_heads": 1}))
+    assert find_model(str(folder)).sha256() != before

@@ -200,6 +200,9 @@ def test_kl_loss_is_the_mean_over_the_batch(model: VidTwinModel, video: Tensor) 
     kl_loss = model(video).kl_loss
     assert kl_loss.ndim == 0
     torch.testing.assert_close(kl_loss, model.encode(video).kl().sum() / 2)
+    half = VidTwinEncoderModel(model.config)
+    half.load_state_dict(model.state_dict(), strict=False)
+    torch.testing.assert_close(half.eval()(video).kl_loss, kl_loss)
 
 
 @pytest.mark.parametrize(
