@@ -47,6 +47,13 @@ def machine_slug() -> str:
     return re.sub(r"[^a-z0-9]+", "-", machine().lower()).strip("-")
 
 
+def write_facts(folder: Path, kind: str, facts: dict) -> None:
+    """Writes what was measured to <folder>/<machine>-<kind>.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{machine_slug()}-{kind}.json"
+    path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
 def peak_memory_mib(call: Callable[[], object]) -> float:
     """The most memory held during a call, in MiB: of the GPU where there is one, else of this process.
 
@@ -122,19 +129,21 @@ def measure(scale: str, dtype: torch.dtype, compiled: bool, pairs: int, device: 
     return rows
 
 
-def table(rows: list[dict], flops: dict[str, str]) -> str:
-    """The rows as Markdown; a slow line ends in a mark."""
+def table(facts: dict) -> str:
+    """What was measured as Markdown; a slow line ends in a mark."""
     lines = [
+        f"Seconds for a clip on {facts['machine']}, torch {facts['torch']}, {facts['date']}:",
+        "",
         "| scale | numbers | mode | part | seconds | textbook | speed to textbook | peak MiB |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
+    for row in facts["rows"]:
         mark = "" if row["speed_ratio"] >= SLOW else " **slower**"
         lines.append(
             f"| {row['scale']} | {row['dtype']} | {row['mode']} | {row['part']} | {row['seconds']:.2f} | "
             f"{row['textbook_seconds']:.2f} | {row['speed_ratio']:.2f}{mark} | {row['peak_memory_mib']:.0f} |"
         )
-    return "\n".join([*lines, "", *(f"{scale}: {text}" for scale, text in flops.items())])
+    return "\n".join(lines)
 
 
 def plan(given: argparse.Namespace, device: torch.device) -> list[tuple[torch.dtype, bool]]:
@@ -160,26 +169,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scales", nargs="+", choices=list(SCALES), default=["small", "base"])
     parser.add_argument("--pairs", type=int, default=5, help="interleaved pairs for each line")
     parser.add_argument("--quick", action="store_true", help="eager only")
-    parser.add_argument(
-        "--out", type=Path, default=Path("docs/bench"), help="folder for the JSON and the table"
-    )
+    parser.add_argument("--out", type=Path, default=Path("docs/bench"), help="folder for the JSON")
     given = parser.parse_args(arguments)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     combinations = plan(given, device)
-    rows, flops = [], {}
+    facts = {"machine": machine(), "torch": torch.__version__, "date": date.today().isoformat(), "rows": []}
     for scale in given.scales:
-        summary = [line for line in summarize(vidtwin_config(scale)).lines() if "FLOP" in line]
-        flops[scale] = "; ".join(line.strip() for line in summary)
+        print("\n".join(line for line in summarize(vidtwin_config(scale)).lines() if "FLOP" in line))
         for dtype, compiled in combinations:
-            rows += measure(scale, dtype, compiled, given.pairs, device)
-            print(table(rows[-len(PARTS) :], {}), flush=True)
-    text = table(rows, flops)
-    given.out.mkdir(parents=True, exist_ok=True)
-    facts = {"machine": machine(), "torch": torch.__version__, "date": date.today().isoformat(), "rows": rows}
-    (given.out / f"{machine_slug()}.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    title = f"`python -m benchmarks.bench` on {machine()}, torch {torch.__version__}, {facts['date']}:"
-    (given.out / f"{machine_slug()}.md").write_text(f"{title}\n\n{text}\n", encoding="utf-8")
-    print(f"\n{title}\n\n{text}")
+            rows = measure(scale, dtype, compiled, given.pairs, device)
+            facts["rows"] += rows
+            print(table({**facts, "rows": rows}), flush=True)
+    print(f"\n{table(facts)}")
+    write_facts(given.out, "speed", facts)
 
 
 if __name__ == "__main__":

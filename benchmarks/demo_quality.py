@@ -29,8 +29,6 @@ from vidtwin.modeling_vidtwin.long_video import reconstruct_parts
 from vidtwin.modeling_vidtwin.model_folder import find_model
 from vidtwin.modeling_vidtwin.video_io import VideoReader
 
-MARKS = ("<!-- demo-quality:start -->", "<!-- demo-quality:end -->")
-
 
 def unseen_videos(folder: Path) -> list[Path]:
     """The mp4 files of `folder` whose source file no training row of CLIPS.md shares."""
@@ -83,16 +81,6 @@ def measure(
     return {**{name: fmean(values) for name, values in scores.items()}, "frames": len(scores["model"])}
 
 
-def write_between_marks(page: Path, text: str) -> None:
-    """Put `text` between the two marks of a Markdown page. Raises ValueError for a page without them."""
-    content = page.read_text(encoding="utf-8")
-    before, first, rest = content.partition(MARKS[0])
-    _, last, after = rest.partition(MARKS[1])
-    if not (first and last):
-        raise ValueError(f"{page} must have the lines {MARKS[0]} and {MARKS[1]}.")
-    page.write_text(f"{before}{first}\n{text}\n{last}{after}", encoding="utf-8")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.demo_quality`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo_quality", description=__doc__)
@@ -101,7 +89,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "clips", type=Path, help="a folder of mp4 videos, with CLIPS.md if some were trained on"
     )
     parser.add_argument("--out", type=Path, required=True, help="the JSON to write")
-    parser.add_argument("--readme", type=Path, help="a page to write the table into, between its marks")
     parser.add_argument("--fps", type=float, default=25.0, help="frames a second that are compared")
     parser.add_argument("--max-frames", type=int, help="frames of each video at most")
     parser.add_argument("--limit", type=int, help="videos at most")
@@ -132,8 +119,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(quality_table(result))
-    if given.readme:
-        write_between_marks(given.readme, quality_table(result))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ table and writes docs/bench/<machine>-loader.json.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.bench import machine, machine_slug
+from benchmarks.bench import machine, write_facts
 from vidtwin.modeling_vidtwin.video_io import VideoReader, write_video
 from vidtwin.training.clips import ClipDataset, DataSettings, find_videos
 from vidtwin.training.shard_check import (
@@ -103,15 +102,18 @@ def measure(videos: Sequence[Path], folder: Path, height: int, count: int, worke
     }
 
 
-def table(found: dict, height: int) -> str:
-    """The figures for people to read."""
+def table(facts: dict) -> str:
+    """What was measured as Markdown."""
+    originals = facts["originals_clips_per_second"]
     return (
-        f"| clips of {CLIP_FRAMES} frames, {CLIP_SIZE} pixels, {CLIP_FPS:g} fps | per second of one core |\n"
+        f"Reading clips of {CLIP_FRAMES} frames at {CLIP_SIZE} pixels and {CLIP_FPS:g} fps, "
+        f"of {facts['videos']} videos, on {facts['machine']}:\n\n"
+        f"| | clips per second of one core |\n"
         f"|---|---|\n"
-        f"| from {height}p originals, key frames 250 apart | {found['originals_clips_per_second']:.1f} |\n"
-        f"| from `vidtwin shards` of them | {found['shards_clips_per_second']:.1f} |\n"
-        f"| read from shards and not decoded | {found['undecoded_examples_per_second']:,.0f} |\n\n"
-        f"The main process spends {found['main_process_ms_per_clip']:.2f} ms on a clip that workers decode."
+        f"| {facts['height']}p originals, key frames 250 apart | {originals:.1f} |\n"
+        f"| `vidtwin shards` of them | {facts['shards_clips_per_second']:.1f} |\n"
+        f"| read from shards and not decoded | {facts['undecoded_examples_per_second']:,.0f} |\n\n"
+        f"The main process spends {facts['main_process_ms_per_clip']:.1f} ms on a clip that workers decode."
     )
 
 
@@ -135,11 +137,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found = find_videos(given.videos)
             videos = found[:: max(1, len(found) // given.most)][: given.most]
         figures = measure(videos, folder, given.height, given.clips, given.workers)
-    print(f"{machine()}, {len(videos)} videos\n\n{table(figures, given.height)}")
-    given.out.mkdir(parents=True, exist_ok=True)
     facts = {"machine": machine(), "videos": len(videos), "height": given.height, **figures}
-    path = given.out / f"{machine_slug()}-loader.json"
-    path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    print(table(facts))
+    write_facts(given.out, "loader", facts)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ docs/bench/<machine>-step.json. LPIPS's network has random weights here: they co
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -15,7 +14,7 @@ from statistics import median
 import lpips
 import torch
 
-from benchmarks.bench import machine, machine_slug, seconds
+from benchmarks.bench import machine, seconds, write_facts
 from vidtwin import VidTwinConfig, VidTwinModel
 from vidtwin.training import losses
 from vidtwin.training.callbacks import averaged
@@ -61,6 +60,21 @@ def parts(config: VidTwinConfig, batch_size: int, device: torch.device) -> dict[
     }
 
 
+def table(facts: dict) -> str:
+    """What was measured as Markdown."""
+    parts = facts["seconds"]
+    whole = sum(parts.values())
+    lines = [
+        f"A training step with every term, {facts['batch_size']} clips of recipe {facts['recipe']}, "
+        f"on {facts['machine']}: {whole:.2f} s.",
+        "",
+        "| part | seconds | share |",
+        "|---|---|---|",
+        *(f"| {name} | {value:.2f} | {value / whole:.0%} |" for name, value in parts.items()),
+    ]
+    return "\n".join(lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.step_time`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.step_time", description=__doc__)
@@ -76,14 +90,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         call()
     rounds = [{name: seconds(call) for name, call in calls.items()} for _ in range(given.rounds)]
     found = {name: median(each[name] for each in rounds) for name in calls}
-    whole = sum(found.values())
-    print(f"a step of recipe {given.recipe}, {given.batch_size} clips, {machine()}: {whole:.2f} s")
-    for name, value in found.items():
-        print(f"  {name:<14}{value:8.3f} s {value / whole:6.1%}")
-    given.out.mkdir(parents=True, exist_ok=True)
-    facts = {"machine": machine(), "recipe": given.recipe, "batch_size": given.batch_size, "seconds": found}
-    path = given.out / f"{machine_slug()}-step.json"
-    path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    facts = {
+        "machine": machine(),
+        "recipe": given.recipe,
+        "batch_size": given.batch_size,
+        "seconds": found,
+    }
+    print(table(facts))
+    write_facts(given.out, "step", facts)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.demo_quality import bicubic, main, mean_colour, unseen_videos, write_between_marks
+from benchmarks.demo_quality import bicubic, main, mean_colour, unseen_videos
 from vidtwin import VidTwinVideoProcessor
 from vidtwin.hub_cards.cards import quality_table
 from vidtwin.modeling_vidtwin.video_io import write_video
@@ -37,9 +37,7 @@ def test_the_command_writes_means_over_videos(tiny_model, tmp_path):
     VidTwinVideoProcessor.from_config(tiny_model.config).save_pretrained(tmp_path / "model")
     for name, value in (("dark.mp4", 40), ("light.mp4", 200)):
         write_video(tmp_path / name, np.full((6, 40, 40, 3), value, np.uint8), 25)
-    page = tmp_path / "page.md"
-    page.write_text("before\n<!-- demo-quality:start -->\nold\n<!-- demo-quality:end -->\nafter\n")
-    out = ["--out", str(tmp_path / "out" / "quality.json"), "--readme", str(page)]
+    out = ["--out", str(tmp_path / "out" / "quality.json")]
     main([str(tmp_path / "model"), str(tmp_path), *out])
     result = json.loads((tmp_path / "out" / "quality.json").read_text())
     assert {name: video["frames"] for name, video in result["videos"].items()} == {
@@ -49,15 +47,6 @@ def test_the_command_writes_means_over_videos(tiny_model, tmp_path):
     assert result["mean_psnr"]["mean_colour"] > 45
     values = [video["model"] for video in result["videos"].values()]
     assert result["mean_psnr"]["model"] == pytest.approx(sum(values) / 2)
-    text = page.read_text()
-    assert f"| this model, as stored | {result['mean_psnr']['model']:.2f} |" in text
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
-
-
-def test_a_page_without_marks_is_refused(tmp_path):
-    (tmp_path / "page.md").write_text("nothing")
-    with pytest.raises(ValueError, match="must have the lines"):
-        write_between_marks(tmp_path / "page.md", "table")
 
 
 def test_the_rows_bear_the_names_of_what_was_measured():

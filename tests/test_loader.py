@@ -13,4 +13,4 @@ def test_the_command_times_every_way(tmp_path, capsys):
     assert found["videos"] == 2 and found["height"] == 96
     measured = [value for name, value in found.items() if name.endswith(("second", "clip"))]
     assert len(measured) == 4 and all(value > 0 for value in measured)
-    assert "from 96p originals" in capsys.readouterr().out
+    assert "| 96p originals" in capsys.readouterr().out
