@@ -12,7 +12,7 @@ PACKAGE_DATA = {
     "vidtwin": ["py.typed"],
     "vidtwin.modeling_vidtwin": ["bundled/*", "bundled/*/*"],
     "vidtwin.training": ["recipes/*.yaml"],
-    "vidtwin.metrics": ["*/README.md"],
+    "vidtwin.metrics": ["*/*.py", "*/README.md"],
     "vidtwin.hub_cards": ["templates/*.md"],
 }
 
@@ -25,6 +25,7 @@ INSTALL_REQUIRES = [
     "datasets",
     "evaluate",
     "lpips",
+    "piq",
     "einops",
     "av",
     "numpy",

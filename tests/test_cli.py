@@ -391,7 +391,10 @@ def test_a_full_disk_leaves_no_checkpoint(model: VidTwinModel, monkeypatch: pyte
         def write(self, data: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "open", lambda path, mode: Full())
+    real = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, mode="r", **rest: Full() if "w" in mode else real(path, mode, **rest)
+    )
     assert refusal("convert", "tiny", "back.ckpt", "--to-released") == "No space left on device."
 
 

@@ -28,7 +28,8 @@ READS_VIDEO_FILES = {"video_io.py", "video_processing_vidtwin.py", "long_video.p
 # Functions whose parameters torch or transformers chose, not we.
 LIBRARY_SIGNATURES = {"forward", "eager_attention_forward"}
 # Source file -> where its tests are, when that is not tests/test_<stem>.py.
-TESTED_ELSEWHERE: dict[str, str] = {}
+METRICS = ("psnr", "ssim", "video_lpips", "fvd", "compression_rate", "seam_ratio")
+TESTED_ELSEWHERE = {f"metrics/{name}/{name}.py": "test_metric_scripts.py" for name in METRICS}
 
 
 def python_files(*folders: str) -> list[Path]:

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from vidtwin.training.perceptual import PerceptualLoss, PerceptualWeightsError, load_perceptual
+from vidtwin.metrics.networks import MissingWeightsError
+from vidtwin.training.perceptual import PerceptualLoss, load_perceptual
 
 
 class Distance(nn.Module):
@@ -48,10 +49,10 @@ def test_missing_weights_are_named_with_the_way_out(monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(PerceptualWeightsError, match=r"vgg16-397923af.pth in .*perceptual_weight: 0"):
+    with pytest.raises(MissingWeightsError, match=r"vgg16-397923af.pth in .*perceptual_weight: 0"):
         load_perceptual("vgg")
 
 
 def test_another_net_is_refused_by_name():
-    with pytest.raises(ValueError, match="perceptual_net must be one of vgg, alex, squeeze"):
+    with pytest.raises(ValueError, match="net must be one of vgg, alex, squeeze"):
         load_perceptual("resnet")

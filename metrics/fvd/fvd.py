@@ -1,0 +1,40 @@
+"""Frechet video distance: between the I3D features of two sets of videos, or any features."""
+
+import evaluate
+
+from vidtwin.metrics import modules
+
+_DESCRIPTION = """Frechet video distance: between the I3D features of two sets of videos, or any features.
+
+The maths is that of the vidtwin package (pip install vidtwin)."""
+_CITATION = """@article{wang2024vidtwin,
+  title = {VidTwin: Video {VAE} with Decoupled Structure and Dynamics},
+  author = {Wang, Yuchi and Guo, Junliang and Xie, Xinyi and He, Tianyu and Sun, Xu and Bian, Jiang},
+  journal = {arXiv preprint arXiv:2412.17726},
+  year = {2024}
+}"""
+_KWARGS_DESCRIPTION = """
+Args, when loading: evaluate.load("fvd", detector=None, crop=False, device="cpu"); detector: the path of the
+    I3D TorchScript file (None downloads its 51 MB once and verifies them), or a callable with its call.
+Args:
+    predictions, references: clips (clips, frames, height, width, 3), arrays or lists of clips, uint8 or float
+        in [0, 1], of 9 frames or more; or features (videos, features) of any network.
+    ddof: 1 for unbiased covariances, 0 for those of the sample.
+    bootstrap: resamples for "interval", the middle 95 %.
+Returns:
+    fvd: 0 for equal sets, lower is better. It is too high by about 1/n: compare values of equal n only.
+    n_predictions, n_references, net, ddof, units, protocol.
+Examples:
+    >>> import evaluate, numpy as np
+    >>> fvd = evaluate.load("fvd")
+    >>> features = np.random.default_rng(0).normal(size=(64, 8))
+    >>> round(fvd.compute(predictions=features + 1, references=features)["fvd"], 3)
+    8.0
+"""
+
+
+@evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
+class Fvd(modules.FvdMetric):
+    """FVD."""
+
+    description, citation, inputs_description = _DESCRIPTION, _CITATION, _KWARGS_DESCRIPTION

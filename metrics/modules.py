@@ -1,0 +1,290 @@
+"""What the `evaluate` modules of this package do; their scripts in metrics/NAME/NAME.py only describe them.
+
+Only scores and features are stored, a row for each clip: raw video takes evaluate's tables minutes.
+Axes: b clips, t frames, y x pixels, c colour, n videos, d features.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import Any
+
+import datasets
+import evaluate
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers.utils import logging
+
+from .frechet import frechet_distance, frechet_interval
+from .functional import Frames, compression_rate, psnr, seam_ratio, ssim, unit_range, video_psnr
+from .networks import i3d_features, load_i3d, load_lpips
+
+logger = logging.get_logger(__name__)
+Row = Sequence[float]
+FVD_ENOUGH = 2048
+_FRAMES_AT_ONCE = 16
+
+
+class StreamedMetric(evaluate.Metric, ABC):
+    """A metric that turns what it is given into short rows at once."""
+
+    description = citation = inputs_description = ""
+
+    def _info(self) -> evaluate.MetricInfo:
+        row = datasets.Sequence(datasets.Value("float64"))
+        return evaluate.MetricInfo(
+            description=self.description,
+            citation=self.citation,
+            inputs_description=self.inputs_description,
+            features=datasets.Features({"predictions": row, "references": row}),
+        )
+
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """Adds clips, which may be of unequal sizes."""
+        rows = self.rows(predictions, references)
+        super().add_batch(predictions=[row for row, _ in rows], references=[row for _, row in rows], **kwargs)
+
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
+        """Adds one clip."""
+        self.add_batch(predictions=[prediction], references=[reference], **kwargs)
+
+    @abstractmethod
+    def rows(self, predictions: Any, references: Any) -> list[tuple[Row, Row]]:
+        """What is stored of a batch. Raises ValueError for what the metric cannot take."""
+
+    def _compute(self, *, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
+        return self.result([list(row) for row in predictions], [list(row) for row in references], **options)
+
+    @abstractmethod
+    def result(self, predictions: list[list[float]], references: list[list[float]], **options: Any) -> dict:
+        """The answer from all rows, under the metric's own name."""
+
+
+def paired(predictions: Any, references: Any) -> list[tuple[Any, Any]]:
+    """Clips with their references, one by one. Raises ValueError for unequal numbers and for none."""
+    if predictions is None or references is None:
+        raise ValueError("predictions and references must both be given.")
+    if len(predictions) != len(references) or not len(predictions):
+        raise ValueError(
+            f"predictions and references must be as many, got {len(predictions)} and {len(references)}."
+        )
+    return list(zip(predictions, references, strict=True))
+
+
+def as_clip(clip: Any) -> Frames:
+    """A clip `t y x c` as an array. Raises ValueError for other shapes, a single frame among them."""
+    frames = clip if isinstance(clip, Tensor) else np.asarray(clip)
+    if frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
+        raise ValueError(
+            f"a clip must be (frames, height, width, 3), got {tuple(frames.shape)}. Clips go in as an array "
+            "(clips, frames, height, width, 3) or a list of clips."
+        )
+    return frames
+
+
+class FrameMetric(StreamedMetric):
+    """A mean over the frames of each clip, then over clips."""
+
+    name_of_result = units = protocol = ""
+
+    @abstractmethod
+    def scores(self, prediction: Frames, reference: Frames) -> list[float]:
+        """The clip's own score, and others."""
+
+    def rows(self, predictions: Any, references: Any) -> list[tuple[Row, Row]]:
+        return [
+            (self.scores(as_clip(one), as_clip(other)), [len(one)])
+            for one, other in paired(predictions, references)
+        ]
+
+    def result(self, predictions: list[list[float]], references: list[list[float]], **options: Any) -> dict:
+        return {
+            self.name_of_result: fmean(row[0] for row in predictions),
+            "n_clips": len(predictions),
+            "n_frames": int(sum(row[0] for row in references)),
+            "units": self.units,
+            "protocol": self.protocol,
+        }
+
+
+class PsnrMetric(FrameMetric):
+    """PSNR per frame; "video_psnr" pools the error over each clip first."""
+
+    name_of_result, units = "psnr", "dB"
+    protocol = "-10 log10(mse + 1e-8) per frame on [0, 1], mean over frames, then over clips"
+
+    def scores(self, prediction: Frames, reference: Frames) -> list[float]:
+        return [psnr(prediction, reference).mean().item(), video_psnr(prediction, reference)]
+
+    def result(self, predictions: list[list[float]], references: list[list[float]], **options: Any) -> dict:
+        whole = super().result(predictions, references)
+        return {**whole, "video_psnr": fmean(row[1] for row in predictions)}
+
+
+class SsimMetric(FrameMetric):
+    """SSIM per frame."""
+
+    name_of_result, units = "ssim", "1 is equal"
+    protocol = "Gaussian window 11, sigma 1.5, valid borders, K 0.01 and 0.03, per colour and frame"
+
+    def scores(self, prediction: Frames, reference: Frames) -> list[float]:
+        return [ssim(prediction, reference).mean().item()]
+
+
+class VideoLpipsMetric(FrameMetric):
+    """LPIPS per frame. net: "vgg", "alex" or "squeeze"; network: a module with lpips.LPIPS's call instead."""
+
+    name_of_result, units = "video_lpips", "0 is equal"
+
+    def __init__(self, *args: Any, net: str = "vgg", network: nn.Module | None = None, **kwargs: Any):
+        self.net = net if network is None else type(network).__name__
+        self._network = network
+        super().__init__(*args, **kwargs)
+        self.protocol = f"LPIPS 0.1, {self.net}, per frame in [-1, 1]"
+
+    @torch.no_grad()
+    def scores(self, prediction: Frames, reference: Frames) -> list[float]:
+        if self._network is None:
+            self._network = load_lpips(self.net)
+        if prediction.shape != reference.shape:
+            raise ValueError(
+                f"predictions and references must be of one size, got {tuple(prediction.shape)} and "
+                f"{tuple(reference.shape)}."
+            )
+        device = next((weight.device for weight in self._network.parameters()), torch.device("cpu"))
+        clips = [
+            unit_range(name, clip).float().movedim(-1, 1).to(device) * 2 - 1
+            for name, clip in (("predictions", prediction), ("references", reference))
+        ]
+        parts = zip(*(clip.split(_FRAMES_AT_ONCE) for clip in clips), strict=True)
+        return [torch.cat([self._network(one, other).flatten() for one, other in parts]).mean().item()]
+
+    def result(self, predictions: list[list[float]], references: list[list[float]], **options: Any) -> dict:
+        return {**super().result(predictions, references), "net": self.net}
+
+
+class SeamRatioMetric(StreamedMetric):
+    """The seam ratio of long videos. clip_length: frames of the model's clips."""
+
+    def __init__(self, *args: Any, clip_length: int = 16, **kwargs: Any):
+        self.clip_length = clip_length
+        super().__init__(*args, **kwargs)
+
+    def rows(self, predictions: Any, references: Any) -> list[tuple[Row, Row]]:
+        return [
+            ([seam_ratio(as_clip(one), as_clip(other), self.clip_length)], [])
+            for one, other in paired(predictions, references)
+        ]
+
+    def result(self, predictions: list[list[float]], references: list[list[float]], **options: Any) -> dict:
+        return {
+            "seam_ratio": fmean(row[0] for row in predictions),
+            "n_videos": len(predictions),
+            "units": "1 is seamless",
+            "protocol": f"clips of {self.clip_length} frames, relative to the source",
+        }
+
+
+class CompressionRateMetric(StreamedMetric):
+    """Numbers in latents over numbers in clips: of each clip a list of its latents, and itself; or shapes."""
+
+    def rows(self, predictions: Any, references: Any) -> list[tuple[Row, Row]]:
+        rows: list[tuple[Row, Row]] = []
+        for latents, clip in paired(predictions, references):
+            shapes = [_shape(each) for each in ([latents] if hasattr(latents, "shape") else latents)]
+            video = _shape(clip)
+            compression_rate(shapes, video)
+            rows.append(([float(sum(map(np.prod, shapes)))], [float(np.prod(video))]))
+        return rows
+
+    def result(self, predictions: list[list[float]], references: list[list[float]], **options: Any) -> dict:
+        numbers, pixels = (sum(row[0] for row in rows) for rows in (predictions, references))
+        return {
+            "compression_rate": numbers / pixels,
+            "latent_numbers": numbers / len(predictions),
+            "n_clips": len(predictions),
+            "units": "latent numbers per input number",
+            "protocol": "counts of numbers, whatever their bits",
+        }
+
+
+def _shape(thing: Any) -> tuple[int, ...]:
+    shape = tuple(getattr(thing, "shape", thing))
+    if not all(isinstance(size, int | np.integer) for size in shape):
+        raise ValueError(f"latents and clips must be arrays or shapes, got {thing!r}.")
+    return tuple(map(int, shape))
+
+
+class FvdMetric(StreamedMetric):
+    """Frechet video distance of clips, or of features `n d` of any network.
+
+    detector: the path of the I3D file, or a callable with its call; None downloads the file. crop: the
+    centre of a clip instead of all of it, squashed.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        detector: Callable[..., Tensor] | str | None = None,
+        crop: bool = False,
+        device: str = "cpu",
+        **kwargs: Any,
+    ):
+        self.crop, self._device = crop, device
+        self._detector: Any = detector
+        self._net = "features"
+        super().__init__(*args, **kwargs)
+
+    def rows(self, predictions: Any, references: Any) -> list[tuple[Row, Row]]:
+        """Features of both sides; the shorter side is filled with empty rows."""
+        sides = [
+            [self._features(each) for each in side] for side in (predictions, references) if side is not None
+        ]
+        if len(sides) < 2:
+            raise ValueError("predictions and references must both be given.")
+        longest = max(map(len, sides))
+        first, second = ([*side, *[[]] * (longest - len(side))] for side in sides)
+        return list(zip(first, second, strict=True))
+
+    def _features(self, thing: Any) -> list[float]:
+        values = thing if isinstance(thing, Tensor) else np.asarray(thing)
+        if values.ndim == 1:
+            return [float(value) for value in values]
+        if self._detector is None or isinstance(self._detector, str):
+            self._detector = load_i3d(self._detector, self._device)
+            self._net = "I3D, Kinetics-400 logits"
+        elif self._net == "features":
+            self._net = type(self._detector).__name__
+        return i3d_features(self._detector, as_clip(values), self.crop).tolist()
+
+    def result(
+        self,
+        predictions: list[list[float]],
+        references: list[list[float]],
+        ddof: int = 1,
+        bootstrap: int = 0,
+        **options: Any,
+    ) -> dict:
+        """ddof: 1 unbiased, 0 as the sample. bootstrap: rounds for "interval", the middle 95 %."""
+        first, second = ([row for row in side if row] for side in (predictions, references))
+        fewest = min(len(first), len(second))
+        if fewest < FVD_ENOUGH:
+            logger.warning(
+                f"FVD of {fewest} videos is too high by about 1/n: compare only values of equal n, best of "
+                f"{FVD_ENOUGH} or more."
+            )
+        found = {
+            "fvd": frechet_distance(first, second, ddof),
+            "n_predictions": len(first),
+            "n_references": len(second),
+            "net": self._net,
+            "ddof": ddof,
+            "units": "squared feature units, 0 is equal",
+            "protocol": "224x224, " + ("centre crop" if self.crop else "squashed"),
+        }
+        if bootstrap:
+            found["interval"] = frechet_interval(first, second, ddof, bootstrap)
+        return found

@@ -1,0 +1,148 @@
+"""What the evaluate modules answer, and what they refuse."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import evaluate
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vidtwin.metrics import path
+from vidtwin.metrics.frechet import frechet_distance
+from vidtwin.metrics.functional import psnr, ssim, video_psnr
+from vidtwin.metrics.modules import FVD_ENOUGH
+from vidtwin.metrics.networks import i3d_features
+
+
+def load(name: str, cache, **options):
+    return evaluate.load(path(name), cache_dir=str(cache), **options)
+
+
+def clips(number: int = 2, seed: int = 0, size: tuple[int, ...] = (4, 16, 20, 3)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (number, *size), dtype=np.uint8)
+
+
+class Distance(nn.Module):
+    """A stand-in with the call of lpips.LPIPS: the mean of absolute differences, per frame."""
+
+    def forward(self, first, second):
+        assert first.ndim == 4 and first.shape[1] == 3 and first.min() >= -1
+        return (first - second).abs().mean(dim=(1, 2, 3), keepdim=True)
+
+
+def pooled(x, rescale, resize, return_features):
+    """A stand-in for the I3D detector."""
+    return nn.functional.adaptive_avg_pool3d(x, (2, 2, 2)).flatten(1)
+
+
+def test_psnr_is_the_mean_over_frames_then_clips(tmp_path):
+    found = load("psnr", tmp_path).compute(predictions=clips(), references=clips(seed=1))
+    wanted = psnr(clips(), clips(seed=1))
+    assert found["psnr"] == pytest.approx(wanted.mean().item())
+    assert (found["n_clips"], found["n_frames"], found["units"]) == (2, 8, "dB")
+    assert found["video_psnr"] == pytest.approx(
+        np.mean([video_psnr(one, other) for one, other in zip(clips(), clips(seed=1), strict=True)])
+    )
+
+
+def test_clips_of_unequal_sizes_go_in_as_a_list(tmp_path):
+    metric = load("ssim", tmp_path)
+    one, other = clips(1)[0], clips(1, size=(7, 30, 12, 3))[0]
+    metric.add(prediction=one, reference=one[::-1].copy())
+    metric.add_batch(predictions=[torch.from_numpy(other)], references=[other / 255.0])
+    found = metric.compute()
+    assert found["n_frames"] == 11
+    assert found["ssim"] == pytest.approx((ssim(one, one[::-1].copy()).mean().item() + 1) / 2, abs=1e-5)
+
+
+def test_two_processes_give_the_numbers_of_one(tmp_path):
+    first, second = clips(4), clips(4, seed=1)
+    whole = load("psnr", tmp_path / "one").compute(predictions=first, references=second)
+    parts = [
+        load("psnr", tmp_path / "two", num_process=2, process_id=rank, experiment_id="both")
+        for rank in (0, 1)
+    ]
+
+    def work(rank: int):
+        parts[rank].add_batch(predictions=first[rank::2], references=second[rank::2])
+        return parts[rank].compute()
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(work, (0, 1)))
+    assert found[1] is None
+    assert found[0] == pytest.approx(whole)
+
+
+def test_metrics_can_be_combined(tmp_path):
+    both = evaluate.combine([load("psnr", tmp_path), load("ssim", tmp_path)])
+    both.add_batch(predictions=clips(), references=clips())
+    found = both.compute()
+    assert found["psnr"] == pytest.approx(80) and found["ssim"] == pytest.approx(1)
+
+
+def test_lpips_uses_the_given_network_and_names_it(tmp_path):
+    metric = load("video_lpips", tmp_path, network=Distance())
+    found = metric.compute(predictions=clips(size=(20, 16, 20, 3)), references=clips(size=(20, 16, 20, 3)))
+    assert (found["video_lpips"], found["net"], found["n_frames"]) == (0, "Distance", 40)
+    black = np.zeros((1, 2, 16, 16, 3), np.uint8)
+    far = load("video_lpips", tmp_path, network=Distance()).compute(predictions=black, references=black + 255)
+    assert far["video_lpips"] == pytest.approx(2)
+
+
+def test_fvd_of_clips_is_that_of_their_features(tmp_path):
+    first, second = clips(5, size=(9, 16, 20, 3)), clips(6, seed=1, size=(9, 16, 20, 3))
+    whole = load("fvd", tmp_path, detector=pooled)
+    found = whole.compute(predictions=list(first), references=list(second), ddof=0, bootstrap=10)
+    assert (found["n_predictions"], found["n_references"], found["ddof"]) == (5, 6, 0)
+    assert found["interval"][0] < found["interval"][1] and found["net"] == "function"
+    features = [np.stack([i3d_features(pooled, clip) for clip in side]) for side in (first, second)]
+    assert found["fvd"] == pytest.approx(frechet_distance(*features, ddof=0))
+    ready = load("fvd", tmp_path).compute(predictions=features[0], references=features[1], ddof=0)
+    assert ready["fvd"] == pytest.approx(found["fvd"]) and ready["net"] == "features"
+
+
+def test_fvd_warns_of_few_videos(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("vidtwin.metrics.modules.logger.warning", said.append)
+    features = np.random.default_rng(0).normal(size=(FVD_ENOUGH, 2))
+    load("fvd", tmp_path).compute(predictions=features, references=features)
+    assert said == []
+    load("fvd", tmp_path).compute(predictions=features[1:], references=features)
+    assert len(said) == 1 and "2047 videos" in said[0]
+
+
+def test_rates_come_from_shapes_or_from_arrays(tmp_path):
+    shapes = [(16, 4, 7, 7), (16, 8, 14)], (16, 3, 224, 224)
+    found = load("compression_rate", tmp_path).compute(predictions=[shapes[0]], references=[shapes[1]])
+    assert found["latent_numbers"] == 4928 and found["compression_rate"] == pytest.approx(0.0020461, abs=1e-7)
+    arrays = load("compression_rate", tmp_path)
+    arrays.add(prediction=[np.zeros((16, 4, 7, 7)), torch.zeros(16, 8, 14)], reference=np.zeros(shapes[1]))
+    arrays.add(prediction=torch.zeros(4928), reference=shapes[1])
+    assert arrays.compute()["compression_rate"] == pytest.approx(found["compression_rate"])
+
+
+def test_seams_are_where_the_clips_meet(tmp_path):
+    videos = clips(2, size=(12, 4, 4, 3))
+    found = load("seam_ratio", tmp_path, clip_length=4).compute(predictions=videos, references=videos)
+    assert found["seam_ratio"] == pytest.approx(1) and found["n_videos"] == 2
+
+
+@pytest.mark.parametrize("name", ["psnr", "ssim", "video_lpips", "seam_ratio"])
+@pytest.mark.parametrize(
+    ("predictions", "references", "message"),
+    [
+        (clips(), clips(3), "as many, got 2 and 3"),
+        (clips()[0], clips()[0], r"a clip must be \(frames, height, width, 3\), got \(16, 20, 3\)"),
+        (clips()[..., :1], clips()[..., :1], "a clip must be"),
+        (clips(), clips(size=(4, 16, 24, 3)), r"\(4, 16, 20, 3\) and \(4, 16, 24, 3\)"),
+        (clips().astype(int), clips(), r"uint8, or float in \[0, 1\], got torch.int64"),
+        (clips() * 1.0, clips(), r"got float in \[0, 255\]"),
+        ([], [], "must be as many"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(tmp_path, name, predictions, references, message):
+    options = {"network": Distance()} if name == "video_lpips" else {}
+    options |= {"clip_length": 2} if name == "seam_ratio" else {}
+    with pytest.raises(ValueError, match=message):
+        load(name, tmp_path, **options).compute(predictions=predictions, references=references)
