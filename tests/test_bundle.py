@@ -18,5 +18,10 @@ def test_a_run_becomes_a_half_precision_folder_with_processor_and_card(tiny_mode
     assert torch.equal(model.head.proj.weight, tiny_model.head.proj.weight.half())
     assert VidTwinVideoProcessor.from_pretrained(folder).crop_size.height == tiny_model.config.image_size
     card = (folder / "README.md").read_text()
-    assert "Recipe `demo` of the package: 14 clips, L1, KL x 0.01, no LPIPS, no GAN" in card
+    wanted = "14 clips in all, at the end by recipe `demo` of the package: L1, KL x 0.01, no LPIPS, no GAN"
+    assert wanted in card
     assert "Not measured." in card
+    main([str(run), str(folder), "--recipe", "demo_gan", "--earlier", str(run), str(run)])
+    card = (folder / "README.md").read_text()
+    assert "42 clips in all, at the end by recipe `demo_gan`" in card
+    assert "no LPIPS, GAN from step 1,800 of 2,000 x 0.05" in card

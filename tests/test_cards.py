@@ -5,7 +5,7 @@ from huggingface_hub import ModelCard
 from vidtwin.configuration import VidTwinConfig
 from vidtwin.hub_cards.cards import demo_card, trained_card
 
-FACTS = {"parameters": 2846568, "dtype": "float16", "clips": 200, "losses": "L1, no GAN"}
+FACTS = {"parameters": 2846568, "dtype": "float16", "clips": 200, "recipe": "demo", "losses": "L1, no GAN"}
 QUALITY = {
     "mean_psnr": {"model": 18.0, "bicubic": 21.5, "mean_colour": 14.5},
     "num_videos": 3,

@@ -19,31 +19,44 @@ from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProces
 from .recipes import load_recipe
 
 
-def bundle(run: Path, folder: Path, quality: Path | None = None) -> VidTwinModel:
+def bundle(
+    run: Path,
+    folder: Path,
+    recipe: str = "demo",
+    earlier: Sequence[Path] = (),
+    quality: Path | None = None,
+) -> VidTwinModel:
     """Write the model of `run` (a training folder or a checkpoint) to `folder` as float16 with its card.
 
-    quality: the JSON of `benchmarks.demo_quality` for the card. Raises OSError or ValueError for a folder
-    that is no run.
+    recipe: by which it was trained. earlier: the runs that it went on from. quality: the JSON of
+    `benchmarks.demo_quality` for the card. Raises OSError or ValueError for a folder that is no run.
     """
-    state = json.loads((run / "trainer_state.json").read_text(encoding="utf-8"))
     model = VidTwinModel.from_pretrained(run, dtype=torch.float32).half()
     model.save_pretrained(folder)
     VidTwinVideoProcessor.from_config(model.config).save_pretrained(folder)
     facts = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "dtype": "float16",
-        "clips": state["global_step"] * state["train_batch_size"],
-        "losses": _losses(load_recipe("demo").training),
+        "clips": sum(map(_clips, [run, *earlier])),
+        "recipe": recipe,
+        "losses": _losses(load_recipe(recipe).training),
     }
     measured = json.loads(quality.read_text(encoding="utf-8")) if quality else None
     (folder / "README.md").write_text(demo_card(model.config, facts, measured), encoding="utf-8")
     return model
 
 
+def _clips(run: Path) -> int:
+    state = json.loads((run / "trainer_state.json").read_text(encoding="utf-8"))
+    return state["global_step"] * state["train_batch_size"]
+
+
 def _losses(training: dict) -> str:
     """The terms of a recipe's loss in words."""
     options = {"perceptual_weight": 0.05, "kl_weight": 0.001, "gan_weight": 0.05, **training}
     names = {"kl_weight": "KL", "perceptual_weight": "LPIPS", "gan_weight": "GAN"}
+    if options["gan_weight"] and "gan_start" in options:
+        names["gan_weight"] = f"GAN from step {options['gan_start']:,} of {options['max_steps']:,}"
     told = [f"{name} x {options[key]:g}" if options[key] else f"no {name}" for key, name in names.items()]
     return ", ".join([options.get("error", "l1").upper(), *told])
 
@@ -53,9 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m vidtwin.training.bundle", description=bundle.__doc__)
     parser.add_argument("run", type=Path, help="the output folder of a training run, or a checkpoint in it")
     parser.add_argument("folder", type=Path, help="where the bundled model goes")
+    parser.add_argument("--recipe", default="demo", help="by which it was trained")
+    parser.add_argument("--earlier", type=Path, nargs="*", default=[], help="runs that it went on from")
     parser.add_argument("--quality", type=Path, help="JSON that benchmarks.demo_quality wrote, for the card")
     given = parser.parse_args(arguments)
-    bundle(given.run, given.folder, given.quality)
+    bundle(given.run, given.folder, given.recipe, given.earlier, given.quality)
 
 
 if __name__ == "__main__":
