@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
-ROOMS = ("configuration", "modeling_vidtwin", "training", "metrics", "hub_cards")
+ROOMS = ("configuration", "modeling_vidtwin", "metrics", "hub_cards", "training", "evaluation")
 PACKAGE_DIR = {"vidtwin": "vidtwin", **{f"vidtwin.{room}": room for room in ROOMS}}
 
 PACKAGE_DATA = {

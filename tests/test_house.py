@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("configuration", "modeling_vidtwin", "metrics", "hub_cards", "training")  # lowest first
+ROOMS = (  # lowest first
+    "configuration",
+    "modeling_vidtwin",
+    "metrics",
+    "hub_cards",
+    "training",
+    "evaluation",
+)
 FRONT_DOOR = "vidtwin"
 
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 600, 60, 6

@@ -15,7 +15,7 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packaging")]
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("configuration", "modeling_vidtwin", "metrics", "hub_cards", "training")
+ROOMS = ("configuration", "modeling_vidtwin", "metrics", "hub_cards", "training", "evaluation")
 
 
 def run(*command: str | Path, cwd: Path) -> str:

@@ -83,18 +83,24 @@ def _commonest(counts: Counter[str]) -> str:
     return named + (f" and {len(counts) - 8} more" if len(counts) > 8 else "")
 
 
-def check_shards(folder: Path, decode_all: bool = False) -> ShardCheck:
-    """Reads every tar of a folder, and decodes all clips or SAMPLE of them.
+def read_shards(folder: Path) -> ShardCheck:
+    """Reads every tar of a folder, or one tar, and decodes nothing.
 
     Raises ValueError for a folder without tars.
     """
-    tars = sorted(folder.glob("*.tar"))
+    tars = [folder] if folder.is_file() else sorted(folder.glob("*.tar"))
     if not tars:
         raise ValueError(f"{folder} is no folder with tars.")
     check = ShardCheck(tars)
     for tar in tars:
         _read_tar(tar, check)
     _compare_with_report(folder, check)
+    return check
+
+
+def check_shards(folder: Path, decode_all: bool = False) -> ShardCheck:
+    """Reads every tar of a folder, and decodes all clips or SAMPLE of them; errors as `read_shards`."""
+    check = read_shards(folder)
     for member in check.members if decode_all else sample(check.members):
         check.decoded += 1
         reason = _unreadable(member)

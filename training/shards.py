@@ -116,7 +116,7 @@ def find_sources(source: Path, label_from: str) -> tuple[list[Source], dict[str,
     elif source.is_file() and source.suffix.lower() == ".csv":
         sources, ignored = _listed(source), {}
     else:
-        raise ValueError(f"SRC must be a folder of videos or a .csv file, got {source}.")
+        raise ValueError(f"videos must come from a folder or a .csv file, got {source}.")
     if label_from == "none":
         return [Source(each.path, each.name) for each in sources], ignored
     unlabelled = [each.name for each in sources if not each.label]

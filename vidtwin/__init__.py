@@ -14,13 +14,25 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .configuration import VidTwinConfig
     from .modeling_vidtwin import VidTwinEncoderModel, VidTwinModel, VidTwinVideoProcessor
+    from .training.arguments import VidTwinTrainingArguments
+    from .training.trainer import VidTwinTrainer
 
-__all__ = ["VidTwinConfig", "VidTwinEncoderModel", "VidTwinModel", "VidTwinVideoProcessor", "__version__"]
+__all__ = [
+    "VidTwinConfig",
+    "VidTwinEncoderModel",
+    "VidTwinModel",
+    "VidTwinTrainer",
+    "VidTwinTrainingArguments",
+    "VidTwinVideoProcessor",
+    "__version__",
+]
 
 _ROOMS = {
     "VidTwinConfig": "vidtwin.configuration",
     "VidTwinEncoderModel": "vidtwin.modeling_vidtwin",
     "VidTwinModel": "vidtwin.modeling_vidtwin",
+    "VidTwinTrainer": "vidtwin.training.trainer",
+    "VidTwinTrainingArguments": "vidtwin.training.arguments",
     "VidTwinVideoProcessor": "vidtwin.modeling_vidtwin",
 }
 

@@ -377,6 +377,52 @@ def convert(
     say(f"{target}: {model.num_parameters():,} parameters; `vidtwin info {target}` tells more")
 
 
+@app.command()
+@one_line_errors
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A bundled model's name, a folder, or a Hub id.")],
+    data: Annotated[
+        str, typer.Argument(help="A folder of videos, a csv (path), tars, or hf://datasets/NAME/*.tar.")
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder for the report; one that was begun goes on.")
+    ],
+    protocol: Annotated[
+        Literal["vidtwin", "vidtok"],
+        typer.Option(help="vidtwin: 25 fps, 224 pixels; vidtok: 30 fps, 256 pixels."),
+    ] = "vidtwin",
+    lpips: Annotated[
+        Literal["vgg", "alex", "squeeze"] | None, typer.Option(help="Measure LPIPS too, by this network.")
+    ] = None,
+    fvd: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Measure FVD too: the I3D TorchScript file, or hub.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Videos at most.")] = None,
+    batch_size: BatchSize = 4,
+    revision: Revision = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model on many videos: PSNR, SSIM, LPIPS, FVD.
+
+    DIR gets summary.json, scores of every clip (csv, parquet), table.md, entries for a model card, and
+    index.html with the best, the median and the worst clip. In several processes: accelerate launch -m
+    vidtwin evaluate ...
+    """
+    say = _set_up(0, quiet)
+    from .evaluation.evaluate_command import Settings, evaluate_model
+    from .evaluation.evaluation_report import table
+    from .modeling_vidtwin.model_folder import find_model
+
+    folder = find_model(model, revision)
+    settings = Settings(protocol, lpips, fvd, limit, batch_size, quiet)
+    summary = evaluate_model(folder, data, out, settings, _choose(folder, device, dtype, say), say)
+    if summary:
+        typer.echo(table(summary))
+        say(f"{out / 'index.html'}: the page to look at; {len(summary['refused'])} videos refused")
+
+
 class _ResumeCommand(TyperCommand):
     """`--resume` may stand alone: typer has no option with an optional value, so it is given "last"."""
 

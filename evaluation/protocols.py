@@ -1,0 +1,28 @@
+"""How videos are prepared before they are compared; published numbers differ in it, so results name it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Frames per second and the side of the square in pixels, after resizing the short side."""
+
+    name: str
+    fps: float
+    image_size: int
+
+    def describe(self, image_size: int, num_frames: int) -> str:
+        """One line for a model of `image_size`; a model that is not of the protocol's size says so."""
+        size = f"{self.fps:g} fps, clips of {num_frames} frames, short side {image_size} and centre crop"
+        own = "" if image_size == self.image_size else f" (the protocol's is {self.image_size})"
+        return (
+            f"{self.name}: {size}{own}, posterior mean, every clip of every video, of a tail its real frames"
+        )
+
+
+PROTOCOLS = {
+    "vidtwin": Protocol("vidtwin", 25.0, 224),  # paper Sec. 4.1
+    "vidtok": Protocol("vidtok", 30.0, 256),
+}
