@@ -48,6 +48,7 @@ EXTRAS_REQUIRE = {
         "pytest",
         "pytest-xdist",
         "ruff",
+        "selenium",
         "tensorboard",
         "types-PyYAML",
         "types-tqdm",

@@ -1,6 +1,7 @@
 """Shared fixtures: no network, one thread per worker, a tiny model, the folder of real videos."""
 
 import os
+import shutil
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
 
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from selenium import webdriver
 
 from vidtwin import VidTwinConfig, VidTwinModel
 
@@ -57,3 +59,28 @@ def tiny_model(tiny_config: VidTwinConfig) -> VidTwinModel:
     """The tiny VidTwin with weights from seed 0, in eval mode."""
     torch.manual_seed(0)
     return VidTwinModel(tiny_config).eval()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A headless Chromium, by Selenium; skipped where Chromium and its driver are not installed."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("needs chromium and chromedriver (Debian: apt-get install chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for option in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
+    ):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield chrome
+    chrome.quit()
