@@ -75,7 +75,7 @@ def test_the_newest_whole_one_is_found_and_torn_ones_are_told(write, tmp_path):
     staging_folder(tmp_path, 4).mkdir()
     newest, torn = newest_whole(tmp_path)
     assert newest.name == "checkpoint-2"
-    assert [path.name for path in torn] == ["tmp-checkpoint-4", "checkpoint-3"]
+    assert [path.name for path in torn] == ["_tmp-checkpoint-4", "checkpoint-3"]
 
 
 def test_a_run_without_checkpoints_has_none(tmp_path):

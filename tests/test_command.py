@@ -45,7 +45,7 @@ def test_resuming_passes_over_torn_checkpoints(run, tmp_path):
     shutil.copytree(folder / "checkpoint-2", tmp_path / "checkpoint-2")
     shutil.copytree(folder / "checkpoint-4", tmp_path / "checkpoint-3")
     (tmp_path / "checkpoint-3" / "optimizer.pt").unlink()
-    (tmp_path / "tmp-checkpoint-3").mkdir()
+    (tmp_path / "_tmp-checkpoint-3").mkdir()
     assert losses(train_recipe("smoke", tmp_path, resume=True, overrides=QUICK)) == losses(whole)
 
 

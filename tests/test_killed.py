@@ -60,7 +60,7 @@ def history(folder: Path) -> list[dict]:
     ("method", "step", "goes_on_from", "passed_over"),
     [
         ("compute_loss", 6, "checkpoint-4", ""),
-        ("_save_rng_state", 8, "checkpoint-4", "tmp-checkpoint-8 is not whole: passed over"),
+        ("_save_rng_state", 8, "checkpoint-4", "_tmp-checkpoint-8 is not whole: passed over"),
     ],
     ids=["in a step", "in a checkpoint"],
 )

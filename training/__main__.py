@@ -15,7 +15,10 @@ def main() -> None:
     parser.add_argument("--resume", nargs="?", const=True, default=False, metavar="CHECKPOINT")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="repeatable")
     given = parser.parse_args()
-    train_recipe(given.recipe, given.output_dir, given.resume, given.set)
+    try:
+        train_recipe(given.recipe, given.output_dir, given.resume, given.set)
+    except (ValueError, OSError) as error:
+        parser.exit(1, f"Error: {' '.join(str(error).split())}\n")
 
 
 if __name__ == "__main__":

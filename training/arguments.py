@@ -67,6 +67,8 @@ class VidTwinTrainingArguments(TrainingArguments):
         self._check_names()
         self._check_numbers()
         self._check_engine()
+        if self.save_only_model:
+            raise ValueError("save_only_model would leave checkpoints that no run can go on from.")
 
     def _check_names(self) -> None:
         for name, known in (("error", RECONSTRUCTION_ERRORS), ("discriminator_norm", NORMS)):

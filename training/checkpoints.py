@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 MANIFEST = "files.json"
-STAGING = "tmp-"
+STAGING = "_tmp-"  # what begins with an underscore is never pushed to the Hub
 
 
 def staging_folder(output_dir: str | Path, step: int) -> Path:
@@ -39,12 +39,20 @@ def missing_files(checkpoint: str | Path) -> list[str]:
     try:
         sizes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except ValueError:
+        sizes = None
+    if not isinstance(sizes, dict) or not sizes:
         return [MANIFEST]
     return [
         name
         for name, size in sizes.items()
         if not (folder / name).is_file() or (folder / name).stat().st_size != size
     ]
+
+
+def remove_staged(output_dir: str | Path) -> None:
+    """Deletes what runs left that were killed while they wrote a checkpoint."""
+    for folder in Path(output_dir).glob(f"{STAGING}checkpoint-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def checkpoints_in(output_dir: str | Path) -> list[Path]:

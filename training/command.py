@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
 from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProcessor
 
 from .arguments import VidTwinTrainingArguments
-from .checkpoints import checkpoints_in, newest_whole, refuse_torn
+from .checkpoints import checkpoints_in, newest_whole, refuse_torn, remove_staged
 from .clips import ClipDataset, DataSettings
 from .initialisation import start_weights
 from .latent_statistics import latent_statistics
@@ -49,7 +51,14 @@ def train_recipe(
         eval_dataset=_clips(plan.eval_data, config, arguments.eval_clips, arguments.seed),
         processing_class=VidTwinVideoProcessor.from_config(config),
     )
-    trainer.train(resume_from_checkpoint=checkpoint)
+    if trainer.is_world_process_zero():
+        remove_staged(output_dir)
+    step = _step(checkpoint)
+    if checkpoint is not None and step >= arguments.max_steps:
+        logger.warning(f"{checkpoint} is at step {step} of {arguments.max_steps}: nothing is left to train.")
+        trainer.load_finished(checkpoint)
+    else:
+        trainer.train(resume_from_checkpoint=checkpoint)
     clips = islice(trainer.get_train_dataloader(), max(1, 64 // arguments.train_batch_size))
     for name, values in latent_statistics(trainer.averaged_generator, clips).items():
         setattr(trainer.averaged_generator.config, name, values)
@@ -72,12 +81,30 @@ def _clips(settings: dict, config: VidTwinConfig, length: int, seed: int) -> Cli
     if not settings:
         return None
     given = {key: value for key, value in settings.items() if value is not None}
+    _check_source(given)
     if "shards" in settings and not {"videos", "rendered_share"} & given.keys():
         stream = StreamSettings(**{"shards": "", **given})
         return ClipStream(stream, config.num_frames, config.image_size, seed)
     if "shards" in given:
         raise ValueError("data.shards and data.videos or data.rendered_share are two sources: give one.")
     return ClipDataset(DataSettings(**given), config.num_frames, config.image_size, length, seed)
+
+
+def _check_source(given: dict) -> None:
+    """Raises ValueError for settings of shards without any, and for those of a folder beside shards."""
+    kinds = (DataSettings, StreamSettings) if "shards" in given else (StreamSettings, DataSettings)
+    foreign, own = ({each.name for each in fields(kind)} for kind in kinds)
+    stray = sorted((foreign - own) & given.keys() - {"shards", "videos", "rendered_share"})
+    if stray:
+        source = "videos or rendered_share" if "shards" in given else "shards"
+        raise ValueError(f"data.{stray[0]} goes with data.{source}.")
+
+
+def _step(checkpoint: str | None) -> int:
+    if checkpoint is None:
+        return 0
+    state = json.loads((Path(checkpoint) / "trainer_state.json").read_text(encoding="utf-8"))
+    return state["global_step"]
 
 
 def _checkpoint(folder: Path, resume: bool | str) -> str | None:

@@ -6,19 +6,22 @@ groups, schedules and clipping, checkpoints that are whole or absent (checkpoint
 
 from __future__ import annotations
 
-from collections import defaultdict
+import shutil
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import EvalPrediction, Trainer
+from transformers import EvalPrediction, Trainer, TrainerState
 from transformers.optimization import get_scheduler
 from transformers.trainer_utils import rotate_checkpoints
 from transformers.utils import logging
 
+from vidtwin.configuration.configuration_vidtwin import VidTwinConfig
 from vidtwin.hub_cards.cards import trained_card
 from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
 
@@ -79,8 +82,8 @@ class VidTwinTrainer(Trainer):
         self._stream_loader = None
         self._staging: Path | None = None
         self._sums: dict[str, Tensor | float] = defaultdict(float)
+        self._counts: Counter[str] = Counter()
         self._latest: dict[str, Tensor] = {}
-        self._count = 0
         if module.perceptual is not None:
             module.perceptual.to(args.device)
         if self.ema is not None:
@@ -161,9 +164,10 @@ class VidTwinTrainer(Trainer):
     def create_scheduler(self, num_training_steps: int, optimizer=None):
         if self.lr_scheduler is None:
             args, optimizer = self.args, optimizer or self.optimizer
-            shape = self._schedule(num_training_steps, args.get_warmup_steps(num_training_steps))
+            warmup = min(args.get_warmup_steps(num_training_steps), num_training_steps)
+            shape = self._schedule(num_training_steps, warmup)
             left = max(1, num_training_steps - args.gan_start)
-            other = self._schedule(left, args.discriminator_warmup_steps)
+            other = self._schedule(left, min(args.discriminator_warmup_steps, left))
 
             def discriminator_shape(step: int) -> float:
                 if step < args.gan_start:
@@ -180,13 +184,19 @@ class VidTwinTrainer(Trainer):
         return self.lr_scheduler
 
     def _schedule(self, num_training_steps: int, warmup_steps: int):
-        """The share of the learning rate at a step, by the stock schedule's name."""
+        """The share of the learning rate at a step, by the stock schedule's name.
+
+        A decay that is longer than the run leaves room for is cut to it: else a short run would begin in it.
+        """
+        options = dict(self.args.lr_scheduler_kwargs or {})
+        if "num_decay_steps" in options:
+            options["num_decay_steps"] = min(options["num_decay_steps"], num_training_steps - warmup_steps)
         stock = get_scheduler(
             self.args.lr_scheduler_type,
             optimizer=torch.optim.SGD([torch.zeros(1)], lr=1.0),
             num_warmup_steps=warmup_steps,
             num_training_steps=num_training_steps,
-            scheduler_specific_kwargs=self.args.lr_scheduler_kwargs,
+            scheduler_specific_kwargs=options,
         )
         return stock.lr_lambdas[0]
 
@@ -203,7 +213,7 @@ class VidTwinTrainer(Trainer):
         self._latest = {name: value for name, value in output.items() if name != "loss"}
         for name, value in self._latest.items():
             self._sums[name] += value
-        self._count += 1
+            self._counts[name] += 1  # the adversarial terms have fewer in the window in which they start
         return (output["loss"], output) if return_outputs else output["loss"]
 
     def _clip_grad_norm(self, model):
@@ -245,8 +255,10 @@ class VidTwinTrainer(Trainer):
         )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        if "loss" in logs and self._count:
-            means = torch.stack([torch.as_tensor(total) for total in self._sums.values()]) / self._count
+        if "loss" in logs and self._sums:
+            means = torch.stack(
+                [torch.as_tensor(total) / self._counts[name] for name, total in self._sums.items()]
+            )
             if self.args.world_size > 1:
                 means = self.accelerator.reduce(means, "mean")
             logs.update(
@@ -257,7 +269,7 @@ class VidTwinTrainer(Trainer):
             if self._stream_loader is not None:
                 logs["refused_clips"] = sum(self._stream_loader.refused.values())
             self._sums.clear()
-            self._count = 0
+            self._counts.clear()
         super().log(logs, start_time)
 
     # Evaluation
@@ -280,6 +292,9 @@ class VidTwinTrainer(Trainer):
         """As stock, but aside; the folder gets its name when every process has written its part."""
         step = self.state.global_step
         aside = staging_folder(self.args.output_dir, step)
+        if self.args.should_save:
+            shutil.rmtree(aside, ignore_errors=True)  # of a run that was killed
+        self.accelerator.wait_for_everyone()
         self._staging = aside
         try:
             super()._save_checkpoint(model, trial)
@@ -328,6 +343,7 @@ class VidTwinTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
         refuse_torn(resume_from_checkpoint)
         folder = Path(resume_from_checkpoint)
+        self._check_same_run(folder)
         _load_weights(self.generator, folder)
         state = load_file(folder / LOSS_STATE)
         with torch.no_grad():
@@ -339,6 +355,34 @@ class VidTwinTrainer(Trainer):
         if self.ema is not None:
             _load_weights(self.averaged_generator, folder / EMA_FOLDER)
             self.ema.n_averaged.copy_(torch.load(folder / EMA_STATE, weights_only=True)["n_averaged"])
+
+    def load_finished(self, checkpoint: str) -> None:
+        """Weights and log of a checkpoint after which nothing is left to train."""
+        self._load_from_checkpoint(checkpoint)
+        self.state = TrainerState.load_from_json(str(Path(checkpoint) / "trainer_state.json"))
+
+    def _check_same_run(self, folder: Path) -> None:
+        """Raises ValueError, by name, for a checkpoint of another model or of other networks beside it."""
+        there, here = VidTwinConfig.from_pretrained(folder), self.generator.config
+        measured = ("structure_mean", "structure_std", "dynamics_mean", "dynamics_std", "vidtwin_version")
+        for name in sorted(set(here._own_fields()) - set(measured)):
+            if getattr(there, name) != getattr(here, name):
+                raise ValueError(
+                    f"{folder} is of another model: {name} {getattr(there, name)}, not {getattr(here, name)}."
+                )
+        with safe_open(folder / LOSS_STATE, framework="pt") as state:
+            names = set(state.keys())
+        for what, is_there, is_here in (
+            ("a discriminator (gan_weight)", names != {"logvar"}, self.model.discriminator is not None),
+            ("averaged weights (ema_decay)", (folder / EMA_STATE).is_file(), self.ema is not None),
+        ):
+            if is_there != is_here:
+                sides = ("the checkpoint has", "this run not") if is_there else ("this run has", "it not")
+                raise ValueError(f"{folder} is of another run: {sides[0]} {what}, {sides[1]}.")
+        if self.model.discriminator is not None and names - {"logvar"} != {
+            f"discriminator.{name}" for name in self.model.discriminator.state_dict()
+        }:
+            raise ValueError(f"{folder} has another discriminator (discriminator_norm, discriminator_dims).")
 
     def create_model_card(self, model_name: str | None = None, license: str | None = None, **kwargs) -> None:
         """The finished model's README.md: how it was trained, and the last evaluation."""
@@ -376,7 +420,13 @@ class VidTwinTrainer(Trainer):
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None and self._stream_loader is not None:
-            self._stream_loader.load_state_dict(torch.load(self._data_state(checkpoint), weights_only=True))
+            file = self._data_state(checkpoint)
+            if not file.is_file():
+                raise ValueError(
+                    f"{checkpoint} has no place in a stream of shards for process {self.args.process_index}: "
+                    "it was written with other data or fewer processes."
+                )
+            self._stream_loader.load_state_dict(torch.load(file, weights_only=True))
 
     def _data_state(self, folder: str) -> Path:
         return Path(folder) / f"data_state_{self.args.process_index}.pt"
