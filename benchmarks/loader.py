@@ -83,7 +83,7 @@ def main_process_milliseconds(settings: StreamSettings, count: int, workers: int
     return (time.process_time() - started) / (count // 4 * 4) * 1000
 
 
-def measure(videos: Sequence[Path], folder: Path, height: int, count: int, workers: int) -> dict[str, float]:
+def measure(videos: Sequence[Path], folder: Path, height: int, workers: int) -> dict[str, float]:
     """Makes originals and shards in `folder` and times them."""
     (folder / "originals").mkdir()
     make_originals(videos, folder / "originals", height)
@@ -97,8 +97,9 @@ def measure(videos: Sequence[Path], folder: Path, height: int, count: int, worke
     return {
         "originals_clips_per_second": originals,
         "shards_clips_per_second": shards,
-        "undecoded_examples_per_second": examples_per_second(settings, 10 * count),
-        "main_process_ms_per_clip": main_process_milliseconds(settings, count, workers),
+        # Whole blocks: a block is read at once, when its first clip is asked for.
+        "undecoded_examples_per_second": examples_per_second(settings, 4 * settings.block),
+        "main_process_ms_per_clip": main_process_milliseconds(settings, settings.block, workers),
     }
 
 
@@ -123,7 +124,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("videos", type=Path, nargs="?", help="a folder of videos")
     parser.add_argument("--most", type=int, default=16, help="how many of them to use")
     parser.add_argument("--height", type=int, default=720, help="pixels of the originals")
-    parser.add_argument("--clips", type=int, default=64, help="clips to time")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("docs/bench"), help="folder for the JSON")
     given = parser.parse_args(arguments)
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             found = find_videos(given.videos)
             videos = found[:: max(1, len(found) // given.most)][: given.most]
-        figures = measure(videos, folder, given.height, given.clips, given.workers)
+        figures = measure(videos, folder, given.height, given.workers)
     facts = {"machine": machine(), "videos": len(videos), "height": given.height, **figures}
     print(table(facts))
     write_facts(given.out, "loader", facts)

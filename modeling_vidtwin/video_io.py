@@ -117,6 +117,8 @@ class VideoReader:
             on_failure.callback(self.close)
             average, num_frames, duration = self._measure()
             self._tick: Fraction = self._stream.time_base
+            if not (average > 0 and self._tick > 0):
+                raise VideoError(f"{self._path}: is damaged (its frame rate is {average}).")
             self._usual = 1 / (average * self._tick)  # ticks that a frame is shown
             self._frames: Iterator[_Frame] = self._decoded()
             first = next(self._frames, None)

@@ -1,5 +1,8 @@
 """Training clips: the right frames, reproducible by number, real and rendered."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -121,3 +124,12 @@ def test_a_square_is_cut_and_resized_as_pillow_does():
             part = Image.fromarray(frame[top : top + side, left : left + side])
             wanted = np.asarray(part.resize((16, 16), Image.Resampling.BILINEAR))
             assert np.abs(found.astype(int) - wanted).max() <= 1
+
+
+def test_a_folder_that_may_not_be_read_is_no_empty_one(folder, monkeypatch):
+    def refused(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refused)  # root may read everything
+    with pytest.raises(PermissionError):
+        find_videos(folder)

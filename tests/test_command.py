@@ -1,6 +1,8 @@
 """Training by recipe: what it leaves behind, and resuming."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -104,3 +106,64 @@ def test_a_recipe_without_its_shards_says_what_to_set(tmp_path):
     settings = ["perceptual_weight=0", "bf16=false", "model={num_hidden_layers: 1, hidden_size: 32}"]
     with pytest.raises(ValueError, match="--set data.shards=FOLDER"):
         train_recipe("small", tmp_path / "run", overrides=[*QUICK, *settings])
+
+
+def test_a_finished_run_is_not_trained_further(tmp_path):
+    """The stream has no end, so the stock loop would begin another epoch."""
+    video = make_video(tmp_path / "v.mp4", numbered_frames(30)).read_bytes()
+    write_tar(tmp_path / "0.tar", {f"{number}.mp4": video for number in range(4)})
+    data = [*QUICK, f"data={{shards: {tmp_path / '0.tar'}}}"]
+    first = train_recipe("smoke", tmp_path / "run", overrides=data)
+    again = train_recipe("smoke", tmp_path / "run", resume=True, overrides=data)
+    assert again.state.global_step == 4 and losses(again) == losses(first)
+    assert torch.equal(again.averaged_generator.head.proj.weight, first.averaged_generator.head.proj.weight)
+    assert sorted(path.name for path in (tmp_path / "run").glob("checkpoint-*")) == [
+        "checkpoint-2",
+        "checkpoint-4",
+    ]
+
+
+def test_what_killed_runs_left_is_removed(run, tmp_path):
+    shutil.copytree(run[0] / "checkpoint-4", tmp_path / "checkpoint-4")
+    (tmp_path / "_tmp-checkpoint-8").mkdir()
+    train_recipe("smoke", tmp_path, resume=True, overrides=QUICK)
+    assert not (tmp_path / "_tmp-checkpoint-8").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model.hidden_size=16", "is of another model: hidden_size 32, not 16"),
+        ("gan_weight=0", r"has a discriminator \(gan_weight\), this run not"),
+        ("discriminator_dims=3", "has another discriminator"),
+        ("ema_decay=0", r"has averaged weights \(ema_decay\), this run not"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_by_what_differs(run, tmp_path, change, message):
+    shutil.copytree(run[0] / "checkpoint-2", tmp_path / "checkpoint-2")
+    with pytest.raises(ValueError, match=message):
+        train_recipe("smoke", tmp_path, resume=True, overrides=[*QUICK, change])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["data={rendered_share: 1.0, block: 5}"], r"data\.block goes with data\.shards"),
+        (["data={shards: here, include: a}"], r"data\.include goes with data\.videos"),
+        (["max_steps=1.5"], "max_steps must be a whole number"),
+        (["gradient_accumulation_steps=0"], "gradient_accumulation_steps must be above 0"),
+        (["save_only_model=true"], "save_only_model would leave checkpoints"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        train_recipe("smoke", tmp_path, overrides=[*QUICK, *settings])
+
+
+def test_the_launchers_module_fails_in_one_line(tmp_path):
+    command = [sys.executable, "-m", "vidtwin.training", "smoke", "--output-dir", str(tmp_path)]
+    done = subprocess.run([*command, "--set", "max_stepz=3"], capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(
+        "Error: --set max_stepz: unknown name. Did you mean 'max_steps'"
+    )

@@ -125,3 +125,34 @@ def test_the_contact_sheet_shows_each_clip_whole_under_its_middle_frame(made, tm
         red, green, blue = sheet.getpixel((128 * long_one + 64, 64))
         assert red == green == blue and abs(red - (20 + 5 * 9)) <= 6
         assert sheet.getpixel((128 * long_one + 64, 4)) == (0, 0, 0)
+
+
+def test_a_damaged_header_in_the_middle_is_found(shards):
+    """tarfile stops there as if the file ended."""
+    tar = sorted(shards.glob("*.tar"))[0]
+    data = bytearray(tar.read_bytes())
+    second = data.index(b".json") // 512 * 512
+    data[second + 10] ^= 1
+    tar.write_bytes(data)
+    (shards / "report.json").unlink()
+    assert any(line.startswith(f"{tar.name}: is damaged after") for line in check_shards(shards).broken)
+
+
+def test_fewer_clips_than_the_report_says_are_told(shards):
+    tar = sorted(shards.glob("*.tar"))[0]
+    report = json.loads((shards / "report.json").read_text())
+    report["tars"][tar.name]["clips"] += 1
+    (shards / "report.json").write_text(json.dumps(report))
+    assert f"{tar.name}: 1 clips; report.json says 2" in check_shards(shards).broken
+
+
+def test_names_with_a_dot_and_a_slash_are_members_like_others(videos, tmp_path):
+    video = next(videos.rglob("1.mp4")).read_bytes()
+    write_tar(tmp_path / "a.tar", {"./k.mp4": video, "./k.json": b"{}"})
+    check = check_shards(tmp_path)
+    assert check.broken == [] and [member.key for member in check.members] == ["k"]
+
+
+def test_a_tar_without_videos_is_told(tmp_path):
+    write_tar(tmp_path / "a.tar", {})
+    assert "a.tar: holds no video" in check_shards(tmp_path).broken

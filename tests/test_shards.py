@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import sys
 import tarfile
 from itertools import islice
 from pathlib import Path
@@ -274,3 +276,33 @@ def test_every_odd_video_is_made_or_refused_with_a_reason(clips_folder, tmp_path
     assert set(refused) == {"corrupt_decord.mp4", "truncated_faststart.mp4"}
     assert all(reason and "\n" not in reason for reason in refused.values())
     assert report["made"] == report["videos"] - 2 == 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux alone")
+def test_names_that_are_no_utf_8_stay_apart(tmp_path):
+    video = make_video(tmp_path / "v.mp4", numbered_frames(3)).read_bytes()
+    (tmp_path / "src").mkdir()
+    for name in (b"\xff.mp4", b"\xfe.mp4"):
+        Path(os.fsdecode(os.fsencode(tmp_path / "src") + b"/" + name)).write_bytes(video)
+    report, _ = make(tmp_path / "src", tmp_path / "out")
+    assert report["clips"] == 2 and len(members(tmp_path / "out")) == 4
+
+
+def test_a_csv_may_have_spaces_around_its_cells(videos, tmp_path):
+    name = next(videos.rglob("clip 1.mp4"))
+    (tmp_path / "list.csv").write_text(f'path, label\n"{name}", cat\n')
+    sources, _ = find_sources(tmp_path / "list.csv", "folder")
+    assert [(source.path, source.label) for source in sources] == [(name, "cat")]
+
+
+def test_a_csv_that_lists_a_video_by_two_names_is_refused(videos, tmp_path):
+    name = next(videos.rglob("clip 1.mp4"))
+    (tmp_path / "list.csv").write_text(f"path\n{name}\n{name.parent}/../deep/{name.name}\n")
+    with pytest.raises(ValueError, match="twice"):
+        find_sources(tmp_path / "list.csv", "none")
+
+
+def test_a_csv_that_is_no_text_is_refused_by_name(tmp_path):
+    (tmp_path / "list.csv").write_bytes(b"path\n\xff\xfe\n")
+    with pytest.raises(ValueError, match=r"list\.csv is no csv in UTF-8"):
+        find_sources(tmp_path / "list.csv", "none")

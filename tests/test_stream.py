@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -188,3 +189,69 @@ def test_every_odd_video_is_decoded_or_counted(clips_folder, tmp_path):
         next(iterator)
         decoded += loader.state_dict()["place"]["epoch"] == 0
     assert decoded + sum(loader.refused.values()) >= len(files) and sum(loader.refused.values()) > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "ranks", "message"),
+    [
+        ({}, (0, 2), "had processes 1, this one has 2"),
+        ({"block": 4}, (0, 1), "had block 3, this one has 4"),
+        (
+            {"shards": "one"},
+            (0, 1),
+            r"had shards \[.*, this one has \['train-00000.tar'\]",
+        ),
+    ],
+)
+def test_the_place_of_another_stream_is_refused(shards, settings, ranks, message):
+    loader = stream(shards).loader(2)
+    batches(loader, 2)
+    if "shards" in settings:
+        settings = {"shards": str(shards / "train-00000.tar")}
+    options = {"shards": str(shards), "label": "label", "block": 3, **settings}
+    other = ClipStream(StreamSettings(**options), FRAMES, SIZE, seed=7).loader(2, *ranks)
+    with pytest.raises(ValueError, match=message):
+        other.load_state_dict(loader.state_dict())
+
+
+def test_shards_that_moved_are_the_same_stream(shards, tmp_path):
+    loader = stream(shards).loader(2)
+    batches(loader, 2)
+    shutil.copytree(shards, tmp_path / "moved [1]")
+    moved = stream(tmp_path / "moved [1]").loader(2)
+    moved.load_state_dict(loader.state_dict())
+    assert labels(batches(moved, 3)) == labels(batches(loader, 3))
+
+
+def test_a_label_that_some_shards_lack_is_refused(shards, video, tmp_path):
+    write_tar(tmp_path / "0.tar", {"a.mp4": video, "a.json": b'{"label": "x"}'})
+    write_tar(tmp_path / "1.tar", {"b.mp4": video, "b.json": b'{"other": "y"}'})
+    with pytest.raises(StreamError, match="b has no label 'label'"):
+        batches(stream(tmp_path).loader(1), 2)
+
+
+def test_a_tar_cut_short_stops_the_stream_by_name(shards, tmp_path):
+    folder = Path(shutil.copytree(shards, tmp_path / "shards"))
+    data = (folder / "train-00002.tar").read_bytes()
+    (folder / "train-00002.tar").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match="train-00002.tar is cut short"):
+        batches(stream(folder).loader(1), 20)
+
+
+def test_a_damaged_tar_stops_the_stream(shards, tmp_path):
+    folder = Path(shutil.copytree(shards, tmp_path / "shards"))
+    data = bytearray((folder / "train-00002.tar").read_bytes())
+    data[124:136] = b"99999999999\0"  # the first member's size
+    (folder / "train-00002.tar").write_bytes(data)
+    with pytest.raises((StreamError, ValueError), match=r"cannot be read.*shards check|shards check"):
+        batches(stream(folder).loader(1), 20)
+
+
+def test_other_members_are_not_decoded(video, tmp_path):
+    """A sound track would need libraries, and a damaged picture would stop everything."""
+    for number in range(2):
+        write_tar(
+            tmp_path / f"{number}.tar",
+            {f"{number}.mp4": video, f"{number}.wav": b"no sound", f"{number}.jpg": b"no picture"},
+        )
+    assert len(batches(stream(tmp_path, label=None).loader(1), 2)) == 2

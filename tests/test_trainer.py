@@ -250,3 +250,36 @@ def test_only_the_generators_blocks_are_compiled(make, monkeypatch):
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(module))
     generator = make(compile_blocks=True).generator
     assert compiled == [*generator.encoder.layers, *generator.decoder.layers]
+
+
+def test_a_run_shorter_than_its_decay_still_trains(make):
+    """A decay of 600 steps would leave a run of 10 with almost no learning rate."""
+    trainer = make(
+        max_steps=10,
+        warmup_steps=2,
+        gan_start=4,
+        lr_scheduler_type="warmup_stable_decay",
+        lr_scheduler_kwargs={"num_decay_steps": 600},
+    )
+    trainer.create_optimizer_and_scheduler(10)
+    rates: dict[str, list[float]] = {"generator": [], "discriminator": []}
+    for _ in range(10):
+        for group in trainer.optimizer.param_groups:
+            rates[group["name"]].append(group["lr"] / 1e-3)
+        trainer.optimizer.step()
+        trainer.lr_scheduler.step()
+    generator, discriminator = (values[:: len(values) // 10] for values in rates.values())
+    assert generator[2] == 1 and generator[2:] == sorted(generator[2:], reverse=True) and generator[6] > 0.3
+    assert discriminator[4] == 1 and discriminator[:4] == [0] * 4
+
+
+def test_a_term_that_starts_within_a_window_of_the_log_is_averaged_over_its_own_steps(make):
+    logs = []
+    for every in (1, 4):
+        trainer = make(str(every), max_steps=4, logging_steps=every)
+        trainer.train()
+        logs.append(log(trainer))
+    each, (whole,) = logs
+    for name in ("generator", "adversarial_weight"):
+        values = [entry[name] for entry in each if name in entry][-2:]
+        assert whole[name] == pytest.approx(sum(values) / 2, rel=1e-3)

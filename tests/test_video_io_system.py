@@ -4,6 +4,7 @@ import errno
 import gc
 import multiprocessing
 import os
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -47,3 +48,10 @@ def test_a_closed_reader_leaves_nothing_that_hangs_a_forked_process(tmp_path: Pa
         assert worker.exitcode == 0
     finally:
         gc.enable()
+
+
+def test_a_frame_rate_of_zero_is_a_damaged_file(tmp_path: Path, monkeypatch) -> None:
+    write_video(tmp_path / "a.mp4", smooth_frames(3), 25)
+    monkeypatch.setattr(VideoReader, "_measure", lambda reader: (Fraction(0), None, None))
+    with pytest.raises(VideoError, match="is damaged"):
+        VideoReader(tmp_path / "a.mp4")

@@ -89,7 +89,13 @@ class VidTwinTrainingArguments(TrainingArguments):
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")
-        for name in ("max_grad_norm", "discriminator_max_grad_norm", "eval_clips"):
+        for name in (
+            "max_grad_norm",
+            "discriminator_max_grad_norm",
+            "eval_clips",
+            "gradient_accumulation_steps",
+            "per_device_train_batch_size",
+        ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}.")
         if not 0 <= self.ema_decay < 1:

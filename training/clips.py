@@ -8,6 +8,7 @@ colour.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatch
@@ -79,15 +80,21 @@ def find_videos(folder: str | Path, include: Sequence[str] = ()) -> list[Path]:
     if not root.is_dir():
         raise ValueError(f"data.videos must be a folder of videos, got {folder}.")
     found = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in VIDEO_SUFFIXES
-        and (not include or any(fnmatch(path.name, pattern) for pattern in include))
+        Path(home) / name
+        for home, _, names in os.walk(root, onerror=_refuse)
+        for name in names
+        if Path(name).suffix.lower() in VIDEO_SUFFIXES
+        and (not include or any(fnmatch(name, pattern) for pattern in include))
     )
     if not found:
         wanted = f" that match {', '.join(include)}" if include else ""
         raise ValueError(f"{folder} holds no video files{wanted} ({', '.join(sorted(VIDEO_SUFFIXES))}).")
     return found
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that may not be read is no empty folder."""
+    raise error
 
 
 class ClipDataset(Dataset):

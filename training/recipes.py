@@ -17,6 +17,8 @@ from .clips import DataSettings
 from .stream import StreamSettings
 
 FOLDER = Path(__file__).parent / "recipes"
+# Below 1 these are shares of the run.
+_SHARES = ("warmup_steps", "logging_steps", "save_steps", "eval_delay")
 
 
 @dataclass
@@ -142,6 +144,10 @@ def _check(content: dict[str, Any]) -> None:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if type(defaults[key]) in (int, float) and not is_number:
             raise ValueError(f"training.{key} must be a number, got {value!r}.")
+        if type(defaults[key]) is int and isinstance(value, float) and key not in _SHARES:
+            if not value.is_integer():
+                raise ValueError(f"training.{key} must be a whole number, got {value!r}.")
+            content["training"][key] = int(value)
         if isinstance(defaults[key], bool) and not isinstance(value, bool):
             raise ValueError(f"training.{key} must be true or false, got {value!r}.")
 

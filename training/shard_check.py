@@ -122,14 +122,20 @@ def _read_tar(tar: Path, check: ShardCheck) -> None:
     try:
         with tarfile.open(tar, "r:") as file:
             for found in file:
-                key, _, kind = found.name.partition(".")
+                head, slash, base = found.name.rpartition("/")
+                key, _, kind = base.partition(".")
+                key = f"{head.removeprefix('.')}{slash}{key}".lstrip("/")
                 content = file.extractfile(found) if kind == "json" else None
                 if content is not None:
                     fields[key] = json.loads(content.read())
                 elif kind == "mp4":
                     videos[key] = found.offset_data, found.size
+            if not _ends_there(tar, file.offset):
+                check.broken.append(f"{tar.name}: is damaged after {len(videos)} videos")
     except (tarfile.TarError, ValueError, OSError) as error:
         check.broken.append(f"{tar.name}: {error}")
+    if not videos:
+        check.broken.append(f"{tar.name}: holds no video")
     alone = sorted(fields.keys() - videos.keys())
     check.broken += [f"{tar.name}: {key}.json has no video beside it" for key in alone]
     for key, (offset, size) in videos.items():
@@ -139,12 +145,22 @@ def _read_tar(tar: Path, check: ShardCheck) -> None:
             check.broken.append(f"{tar.name}: {key}.mp4 has no json object beside it")
 
 
+def _ends_there(tar: Path, offset: int) -> bool:
+    """Whether an empty block stands where tarfile stopped reading: it stops at a damaged one too."""
+    with tar.open("rb") as file:
+        file.seek(offset)
+        return not file.read(tarfile.BLOCKSIZE).strip(b"\0")
+
+
 def _compare_with_report(folder: Path, check: ShardCheck) -> None:
     """Finds tars that are missing or not as they were made, where a report was kept with them."""
     if not (folder / REPORT).is_file():
         return
     promised = json.loads((folder / REPORT).read_text(encoding="utf-8")).get("tars", {})
+    counts = Counter(member.tar.name for member in check.members)
     for name, wanted in promised.items():
+        if (folder / name).is_file() and counts[name] != wanted.get("clips", counts[name]):
+            check.broken.append(f"{name}: {counts[name]} clips; {REPORT} says {wanted['clips']}")
         size = (folder / name).stat().st_size if (folder / name).is_file() else None
         if size != wanted["bytes"]:
             found = "is missing" if size is None else f"has {size} bytes"

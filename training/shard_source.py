@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import glob
+import tarfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +41,41 @@ def open_shards(files: list[str], column: str, seed: int, rank: int, world_size:
     With a number of shards that `world_size` divides, a rank opens only its own; otherwise every rank reads
     all shards and keeps each world_size-th example. Raises ValueError for a missing shard or column.
     """
+    for file in files:
+        if not file.startswith(REMOTE) and not _ends_as_a_tar(file):
+            raise ValueError(f"data.shards: {file} is cut short: a tar ends with two empty blocks.")
     try:
-        data = load_dataset("webdataset", data_files={"train": files}, split="train", streaming=True)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"data.shards: {_first_line(error)}") from error
-    columns = list((data.features or {}).keys())
-    if column not in columns:
-        raise ValueError(f"data.column: the shards have no {column!r}, but {', '.join(columns)}.")
-    if isinstance(data.features[column], Video):
-        data = data.cast_column(column, Video(decode=False))
+        patterns = [file if file.startswith(REMOTE) else glob.escape(file) for file in files]
+        data = load_dataset("webdataset", data_files={"train": patterns}, split="train", streaming=True)
+    except (OSError, ValueError, TypeError, tarfile.TarError) as error:
+        raise ValueError(f"data.shards: {_first_line(error)} (`vidtwin shards check` tells more)") from error
+    features = data.features or {}
+    if column not in features:
+        raise ValueError(f"data.column: the shards have no {column!r}, but {', '.join(features)}.")
+    if not _holds_bytes(features[column]):
+        raise ValueError(f"data.column: {column!r} must hold videos, not {features[column]}.")
+    # No other member is decoded: one of a sound track would need libraries, a damaged one would stop all.
+    kept = [name for name in features if name == column or not hasattr(features[name], "decode")]
+    data = data.cast_column(column, Video(decode=False)) if isinstance(features[column], Video) else data
+    data = data.select_columns(kept)
     data = data.shuffle(seed=seed, buffer_size=1)  # the order of shards; a buffer would not resume exactly
     return split_dataset_by_node(data, rank, world_size) if world_size > 1 else data
+
+
+def _ends_as_a_tar(file: str) -> bool:
+    """Whether the end is there: tarfile takes a header that was cut off for the end of the file."""
+    end = 2 * tarfile.BLOCKSIZE
+    size = Path(file).stat().st_size if Path(file).is_file() else end  # a missing one is told elsewhere
+    if size < end or size % tarfile.BLOCKSIZE:
+        return False
+    with suppress(FileNotFoundError), Path(file).open("rb") as tar:
+        tar.seek(size - end)
+        return not tar.read().strip(b"\0")
+    return True
+
+
+def _holds_bytes(feature: Any) -> bool:
+    return isinstance(feature, Video) or getattr(feature, "dtype", "") in ("binary", "large_binary")
 
 
 def _first_line(error: Exception) -> Any:

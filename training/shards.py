@@ -18,8 +18,9 @@ import tarfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from io import BytesIO
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,12 +69,13 @@ class Source:
     path: Path
     name: str
     label: str | None = None
+    raw: bytes = b""  # the name, where it is no UTF-8
 
     @property
     def key(self) -> str:
         """A name for files and WebDataset keys: unique, without dots."""
         readable = re.sub(r"[^A-Za-z0-9]+", "-", self.path.stem).strip("-")[:40]
-        return f"{readable}-{hashlib.sha256(self.name.encode()).hexdigest()[:12]}".lstrip("-")
+        return f"{readable}-{hashlib.sha256(self.raw or self.name.encode()).hexdigest()[:12]}".lstrip("-")
 
     def size_and_time(self) -> list[int]:
         """Bytes and time of the last change; [-1, -1] for a missing file."""
@@ -96,7 +98,7 @@ class Clip:
     def json(self) -> bytes:
         return json.dumps(self.fields).encode()
 
-    @property
+    @cached_property
     def bytes_in_tar(self) -> int:
         """Bytes of both members with their headers, in whole blocks."""
         sizes = (self.file.stat().st_size, len(self.json))
@@ -118,7 +120,7 @@ def find_sources(source: Path, label_from: str) -> tuple[list[Source], dict[str,
     else:
         raise ValueError(f"videos must come from a folder or a .csv file, got {source}.")
     if label_from == "none":
-        return [Source(each.path, each.name) for each in sources], ignored
+        return [replace(each, label=None) for each in sources], ignored
     unlabelled = [each.name for each in sources if not each.label]
     if unlabelled and len(unlabelled) < len(sources):
         raise ValueError(
@@ -130,24 +132,30 @@ def find_sources(source: Path, label_from: str) -> tuple[list[Source], dict[str,
 
 def _below(root: Path, path: Path) -> Source:
     # A name that is not UTF-8 could be neither printed nor read from a tar by others.
-    name = os.fsencode(path.relative_to(root).as_posix()).decode(errors="replace")
+    raw = os.fsencode(path.relative_to(root).as_posix())
+    name = raw.decode(errors="replace")
     label, below, _ = name.partition("/")
-    return Source(path, name, label if below else None)
+    return Source(path, name, label if below else None, raw if "\ufffd" in name else b"")
 
 
 def _listed(file: Path) -> list[Source]:
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        rows = csv.DictReader(lines)
-        columns = list(rows.fieldnames or [])
-        if "path" not in columns:
-            raise ValueError(f"{file} must have a column 'path', got {', '.join(columns) or 'no column'}.")
-        found = [(row["path"] or "", row.get("label")) for row in rows]
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        lines = csv.reader(StringIO(text, newline=""))
+        heads, *rows = [[cell.strip() for cell in row] for row in lines if row] or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{file} is no csv in UTF-8 ({error}).") from error
+    if "path" not in heads:
+        raise ValueError(f"{file} must have a column 'path', got {', '.join(heads) or 'no column'}.")
+    found = [dict(zip(heads, row, strict=False)) for row in rows]
     if not found:
         raise ValueError(f"{file} lists no video.")
-    twice = [name for name, count in Counter(name for name, _ in found).items() if count > 1]
-    if twice:
-        raise ValueError(f"{file} lists {twice[0]!r} twice; a video can be listed once.")
-    return [Source(file.parent / name, name, label or None) for name, label in found]
+    sources = [Source(file.parent / row["path"], row["path"], row.get("label") or None) for row in found]
+    places = Counter(os.path.realpath(source.path) for source in sources)
+    for source in sources:
+        if places[os.path.realpath(source.path)] > 1:
+            raise ValueError(f"{file} lists {source.name!r} twice; a video can be listed once.")
+    return sources
 
 
 def make_shards(

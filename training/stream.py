@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import re
+import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -90,8 +91,17 @@ class ExampleStream:
 
     def __init__(self, settings: StreamSettings, rank: int, world_size: int, seed: int):
         self.settings, self.rank, self.seed = settings, rank, seed
-        self.dataset = open_shards(shard_files(settings.shards), settings.column, seed, rank, world_size)
+        files = shard_files(settings.shards)
+        self.dataset = open_shards(files, settings.column, seed, rank, world_size)
         self.start = Place()
+        # What the places in this stream depend on; shards by their names, for they may have moved.
+        self.identity = {
+            "processes": world_size,
+            "seed": seed,
+            "block": settings.block,
+            "column": settings.column,
+            "shards": [file.rsplit("/", 1)[-1] for file in files],
+        }
 
     def __iter__(self) -> Iterator[Example]:
         place = self.start
@@ -110,7 +120,7 @@ class ExampleStream:
     def _epoch(self, place: Place) -> Iterator[Example]:
         """The rest of an epoch; each block is read whole, permuted, and entered at the place's offset."""
         examples = iter(self.dataset)
-        while block := list(islice(examples, self.settings.block)):
+        while block := self._read(examples):
             following = Place(place.epoch, place.block + 1, 0, copy.deepcopy(self.dataset.state_dict()))
             seed = [self.seed, self.rank, place.epoch, place.block]
             order = np.random.default_rng(seed).permutation(len(block))
@@ -120,12 +130,27 @@ class ExampleStream:
                 yield self._example(block[index], [*seed, index], after)
             place = following
 
+    def _read(self, examples: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The next block. Raises StreamError, naming the tar, when one is damaged or cannot be reached."""
+        block: list[dict[str, Any]] = []
+        try:
+            block.extend(islice(examples, self.settings.block))
+        except (OSError, tarfile.TarError, ValueError, TypeError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            last = f" after {block[-1].get('__url__')}: {block[-1].get('__key__')}" if block else ""
+            raise StreamError(
+                f"A shard of {self.settings.shards} cannot be read{last} ({reason}). `vidtwin shards check` "
+                "tells which."
+            ) from error
+        return block
+
     def _example(self, found: dict[str, Any], seed: list[int], after: Place) -> Example:
         video, label, name = found[self.settings.column], self.settings.label, str(found.get("__key__"))
         if label is not None:
             fields = {**found, **(found.get("json") or {})}
-            if label not in fields:
-                raise StreamError(f"{name} has no label {label!r}: it has {', '.join(sorted(fields))}.")
+            if fields.get(label) is None:  # `datasets` fills in what other shards have
+                known = sorted(key for key, value in fields.items() if value is not None)
+                raise StreamError(f"{name} has no label {label!r}: it has {', '.join(known)}.")
             label = str(fields[label])
         data = video["bytes"] if isinstance(video, dict) else video
         return Example(bytes(data), label, name, seed, after)
@@ -208,10 +233,24 @@ class ClipLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """Where the stream is after the last batch taken from it; plain and small."""
-        return {"place": copy.deepcopy(self._place._asdict()), "refused": dict(self.refused)}
+        return {
+            "stream": self._stream.identity,
+            "place": copy.deepcopy(self._place._asdict()),
+            "refused": dict(self.refused),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another loader of the same stream, with any number of workers, was."""
+        """Go on where another loader of the same stream, with any number of workers, was.
+
+        Raises ValueError for the state of another stream, in which places mean something else.
+        """
+        for name, here in self._stream.identity.items():
+            there = state["stream"][name]
+            if there != here:
+                raise ValueError(
+                    f"the checkpoint's stream had {name} {there}, this one has {here}: clips would be lost "
+                    "or repeated. Resume as the run was begun."
+                )
         self._place = Place(**copy.deepcopy(state["place"]))
         self.refused = Counter(state["refused"])
 

@@ -371,17 +371,17 @@ class VidTwinTrainer(Trainer):
                     f"{folder} is of another model: {name} {getattr(there, name)}, not {getattr(here, name)}."
                 )
         with safe_open(folder / LOSS_STATE, framework="pt") as state:
-            names = set(state.keys())
+            shapes = {name: tuple(state.get_slice(name).get_shape()) for name in state.keys()}  # noqa: SIM118
+        shapes.pop("logvar")
         for what, is_there, is_here in (
-            ("a discriminator (gan_weight)", names != {"logvar"}, self.model.discriminator is not None),
+            ("a discriminator (gan_weight)", bool(shapes), self.model.discriminator is not None),
             ("averaged weights (ema_decay)", (folder / EMA_STATE).is_file(), self.ema is not None),
         ):
             if is_there != is_here:
                 sides = ("the checkpoint has", "this run not") if is_there else ("this run has", "it not")
                 raise ValueError(f"{folder} is of another run: {sides[0]} {what}, {sides[1]}.")
-        if self.model.discriminator is not None and names - {"logvar"} != {
-            f"discriminator.{name}" for name in self.model.discriminator.state_dict()
-        }:
+        tensors = self.model.discriminator.state_dict() if self.model.discriminator is not None else {}
+        if shapes != {f"discriminator.{name}": tuple(tensor.shape) for name, tensor in tensors.items()}:
             raise ValueError(f"{folder} has another discriminator (discriminator_norm, discriminator_dims).")
 
     def create_model_card(self, model_name: str | None = None, license: str | None = None, **kwargs) -> None:
