@@ -10,7 +10,7 @@ from PIL import Image
 from video_maker import make_video, numbered_frames
 
 from vidtwin.modeling_vidtwin.video_io import write_video
-from vidtwin.training.clips import ClipDataset, DataSettings, duration_of, find_videos, random_square
+from vidtwin.training.clips import ClipDataset, DataSettings, as_clip, duration_of, find_videos, random_square
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +133,10 @@ def test_a_folder_that_may_not_be_read_is_no_empty_one(folder, monkeypatch):
     monkeypatch.setattr(os, "scandir", refused)  # root may read everything
     with pytest.raises(PermissionError):
         find_videos(folder)
+
+
+def test_half_of_the_clips_are_mirrored():
+    frames = np.arange(8, dtype=np.uint8).reshape(1, 1, 8, 1).repeat(3, axis=-1)
+    clips = [as_clip(frames, np.random.default_rng(seed))[0, 0, 0].tolist() for seed in range(200)]
+    mirrored = clips.count(list(range(8))[::-1])
+    assert 70 < mirrored < 130 and mirrored + clips.count(list(range(8))) == 200

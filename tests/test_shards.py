@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import sys
 import tarfile
 from itertools import islice
@@ -306,3 +307,24 @@ def test_a_csv_that_is_no_text_is_refused_by_name(tmp_path):
     (tmp_path / "list.csv").write_bytes(b"path\n\xff\xfe\n")
     with pytest.raises(ValueError, match=r"list\.csv is no csv in UTF-8"):
         find_sources(tmp_path / "list.csv", "none")
+
+
+def test_a_video_that_changed_is_encoded_again(videos, tmp_path, monkeypatch):
+    source = shutil.copytree(videos, tmp_path / "src")
+    monkeypatch.setattr(shards, "_publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        make(source, tmp_path / "out")
+    monkeypatch.undo()
+    make_video(source / "dogs" / "deep" / "clip 0.mp4", numbered_frames(7))
+    report, remarks = make(source, tmp_path / "out")
+    assert remarks == ["goes on: 8 of 10 videos are encoded already"]
+    assert fields(tmp_path / "out")["dogs/deep/clip 0.mp4"]["frames"] == 7
+
+
+def test_a_place_begun_from_another_source_is_refused(videos, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "_publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        make(videos, tmp_path / "out")
+    other = shutil.copytree(videos, tmp_path / "other")
+    with pytest.raises(ValueError, match="was begun from"):
+        make(other, tmp_path / "out")

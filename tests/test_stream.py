@@ -255,3 +255,8 @@ def test_other_members_are_not_decoded(video, tmp_path):
             {f"{number}.mp4": video, f"{number}.wav": b"no sound", f"{number}.jpg": b"no picture"},
         )
     assert len(batches(stream(tmp_path, label=None).loader(1), 2)) == 2
+
+
+def test_refusals_with_good_videos_between_them_never_stop_the_stream(shards):
+    """One of 20 videos is bad, again in each epoch."""
+    assert len(batches(stream(shards, max_refused_in_a_row=2).loader(1), 80)) == 80
