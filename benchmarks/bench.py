@@ -12,9 +12,7 @@ import json
 import os
 import platform
 import re
-import resource
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -26,6 +24,7 @@ from torch import Tensor
 from benchmarks.textbook import textbook_twin
 from vidtwin import VidTwinModel
 from vidtwin.configuration import SCALES, vidtwin_config
+from vidtwin.evaluation.costs import peak_memory_mib, seconds
 from vidtwin.modeling_vidtwin.model_folder import choose_dtype
 from vidtwin.modeling_vidtwin.summary import summarize
 
@@ -52,34 +51,6 @@ def write_facts(folder: Path, kind: str, facts: dict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{machine_slug()}-{kind}.json"
     path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-
-
-def peak_memory_mib(call: Callable[[], object]) -> float:
-    """The most memory held during a call, in MiB: of the GPU where there is one, else of this process.
-
-    Not counted is what came and went before; except where the system cannot tell (anywhere but on Linux).
-    """
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        call()
-        return torch.cuda.max_memory_allocated() / 2**20
-    reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-    if reset.exists():
-        reset.write_text("5")
-        call()
-        return int(re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())[0]) / 1024
-    call()
-    unit = 2**20 if platform.system() == "Darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """How long one call takes, the GPU's work included."""
-    start = time.perf_counter()
-    call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def calls(model: VidTwinModel, video: Tensor, compiled: bool) -> dict[str, Callable[[], object]]:

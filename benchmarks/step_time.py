@@ -14,8 +14,9 @@ from statistics import median
 import lpips
 import torch
 
-from benchmarks.bench import machine, seconds, write_facts
+from benchmarks.bench import machine, write_facts
 from vidtwin import VidTwinConfig, VidTwinModel
+from vidtwin.evaluation.costs import seconds
 from vidtwin.training import losses
 from vidtwin.training.callbacks import averaged
 from vidtwin.training.clips import ClipDataset, DataSettings
