@@ -38,8 +38,10 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
+    "peers": ["diffusers"],
     "dev": [
         "build",
+        "diffusers",
         "matplotlib",
         "mypy",
         "parameterized",

@@ -30,7 +30,7 @@ from vidtwin.modeling_vidtwin.video_io import read_video
 
 ROOT = Path(__file__).resolve().parent.parent
 NTSC = Fraction(30000, 1001)
-COMMANDS = ("reconstruct", "encode", "decode", "swap", "info", "convert", "train", "evaluate")
+COMMANDS = ("reconstruct", "encode", "decode", "swap", "info", "convert", "train", "evaluate", "compare")
 
 
 @pytest.fixture(autouse=True)

@@ -423,6 +423,45 @@ def evaluate(
         say(f"{out / 'index.html'}: the page to look at; {len(summary['refused'])} videos refused")
 
 
+@app.command()
+@one_line_errors
+def compare(
+    codecs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CODEC...",
+            help="VidTwin models, and KIND:SOURCE with a kind of wan, ltx, cogvideox, cosmos, mochi, "
+            "hunyuanvideo, vidtok (diffusers) or emu3 and a folder, a Hub id, or random weights for the cost "
+            "alone: ltx:random.",
+        ),
+    ],
+    data: Annotated[str, typer.Option(help="As in vidtwin evaluate.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for compare.json and compare.md.")],
+    protocol: Annotated[
+        Literal["vidtwin", "vidtok"], typer.Option(help="As in vidtwin evaluate.")
+    ] = "vidtwin",
+    clips: Annotated[int, typer.Option(min=1, help="Clips, the first of each video.")] = 8,
+    image_size: Annotated[
+        int | None, typer.Option(min=16, help="Pixels of the square, the protocol's if left out.")
+    ] = None,
+    lpips: Annotated[
+        Literal["vgg", "alex", "squeeze"] | None, typer.Option(help="Measure LPIPS too, by this network.")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Compare codecs on the same clips: quality, rate, frames that come back, operations, seconds, memory.
+
+    A last row is H.264 at as many bits as the first codec's latents have at 16 bits a number.
+    """
+    say = _set_up(0, quiet=False)
+    from .evaluation.compare_command import CompareSettings, table
+    from .evaluation.compare_command import compare as compare_codecs
+    from .modeling_vidtwin.model_folder import choose_device
+
+    settings = CompareSettings(protocol, clips, image_size=image_size, lpips=lpips)
+    typer.echo(table(compare_codecs(codecs, data, out, settings, choose_device(device), say)))
+
+
 class _ResumeCommand(TyperCommand):
     """`--resume` may stand alone: typer has no option with an optional value, so it is given "last"."""
 

@@ -1,0 +1,151 @@
+"""What `vidtwin compare` does: many codecs on the same clips, in quality and in cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidtwin.metrics.functional import psnr, ssim
+from vidtwin.metrics.networks import load_lpips
+from vidtwin.modeling_vidtwin.long_video import iter_clips
+from vidtwin.modeling_vidtwin.video_io import VideoReader
+from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProcessor
+from vidtwin.training.perceptual import PerceptualLoss
+
+from .costs import flops, peak_memory_mib, seconds
+from .peers import Codec, open_codec
+from .protocols import PROTOCOLS
+from .sources import videos_of
+
+_LATENT_BITS = 16  # of a number, when H.264 gets as many
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """protocol: a name of PROTOCOLS. clips: how many are compared, one of each video. image_size: pixels of
+    their square, the protocol's if None. lpips: a net, or None."""
+
+    protocol: str = "vidtwin"
+    clips: int = 8
+    num_frames: int = 16
+    image_size: int | None = None
+    lpips: str | None = None
+
+
+def compare(
+    specs: Sequence[str],
+    data: str,
+    out: Path,
+    settings: CompareSettings,
+    device: torch.device,
+    say: Callable[[str], None] = print,
+) -> list[dict[str, Any]]:
+    """Runs every codec on the same clips; writes compare.json and compare.md to `out`; gives back the rows.
+
+    A last row is H.264 at the bits of the first codec's latents. Raises ValueError for a codec or a source
+    that cannot be used.
+    """
+    protocol = PROTOCOLS[settings.protocol]
+    clips = _clips(data, settings)
+    lpips = PerceptualLoss(load_lpips(settings.lpips)).to(device) if settings.lpips else None
+    out.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    names = list(specs)
+    while names:
+        codec = open_codec(names.pop(0), device, protocol.fps)
+        rows.append(measure(codec, [clip.to(device) for clip in clips], lpips))
+        say(table(rows[-1:]))
+        if len(rows) == len(specs) and rows[0]["latent_numbers"]:
+            names = [f"h264:{rows[0]['latent_numbers'] * _LATENT_BITS}"]
+    facts = {"data": data, "n_clips": len(clips), "rows": rows}
+    facts["protocol"] = protocol.describe(clips[0].shape[-1], settings.num_frames)
+    (out / "compare.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    text = f"{table(rows)}\n\n{len(clips)} clips of {data}, the first of each video; {facts['protocol']}.\n"
+    (out / "compare.md").write_text(text, encoding="utf-8")
+    return rows
+
+
+def _clips(data: str, settings: CompareSettings) -> list[Tensor]:
+    """The first clip of each video, `t c y x` in [-1, 1], a short one repeated to the full length."""
+    protocol = PROTOCOLS[settings.protocol]
+    processor = VidTwinVideoProcessor(crop_size=settings.image_size or protocol.image_size)
+    clips = []
+    for video in islice(videos_of(data), settings.clips):
+        with VideoReader(video.read(), fps=protocol.fps) as reader:
+            frames, _ = next(iter_clips(islice(reader, settings.num_frames), settings.num_frames))
+        processed = processor(frames, return_tensors="pt", input_data_format="channels_last")
+        clips.append(processed.pixel_values_videos[0])
+    if not clips:
+        raise ValueError(f"{data} holds no video.")
+    return clips
+
+
+@torch.no_grad()
+def measure(codec: Codec, clips: Sequence[Tensor], lpips: PerceptualLoss | None = None) -> dict[str, Any]:
+    """Quality over all clips, and the cost of one: operations, the median of seconds, peak memory."""
+    first = clips[0]
+    count = flops(lambda: codec.reconstruct(first))
+    peak = peak_memory_mib(lambda: codec.reconstruct(first))
+    times, scores, given, back = [], [], 0, 0
+    for clip in clips:
+        results: list[Tensor] = []
+        times.append(seconds(partial(_keep, codec, clip, results)))
+        found = results[0].clamp(-1, 1)
+        given, back = given + len(clip), back + len(found)
+        scores.append(_scores(found, clip[: len(found)], lpips))
+    return {
+        "codec": codec.name,
+        "parameters": codec.parameters,
+        "rate": codec.rate(first),
+        "latent_numbers": codec.numbers,
+        "dit_tokens": codec.tokens,
+        "frames_in": given,
+        "frames_out": back,
+        **{name: fmean(each[name] for each in scores) for name in scores[0]},
+        "tflop": count / 1e12,
+        "seconds": median(times),
+        "peak_mib": peak,
+    }
+
+
+def _keep(codec: Codec, clip: Tensor, results: list[Tensor]) -> None:
+    results.append(codec.reconstruct(clip))
+
+
+def _scores(found: Tensor, wanted: Tensor, lpips: PerceptualLoss | None) -> dict[str, float]:
+    pixels = [
+        ((video.movedim(1, -1).float() + 1) * 127.5).round().byte().cpu().numpy() for video in (found, wanted)
+    ]
+    scores = {"psnr": psnr(*pixels).mean().item(), "ssim": ssim(*pixels).mean().item()}
+    if lpips is not None:
+        scores["lpips"] = lpips(wanted[None], found[None]).item()
+    return scores
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as Markdown; frames that did not come back are told."""
+    shown = {
+        "codec": lambda row: row["codec"],
+        "params M": lambda row: f"{row['parameters'] / 1e6:.1f}",
+        "rate %": lambda row: f"{100 * row['rate']:.4g}",
+        "numbers": lambda row: f"{row['latent_numbers']:,}",
+        "DiT tokens": lambda row: f"{row['dit_tokens']:,}",
+        "frames": lambda row: f"{row['frames_out']} of {row['frames_in']}",
+        "PSNR": lambda row: f"{row['psnr']:.2f}",
+        "SSIM": lambda row: f"{row['ssim']:.3f}",
+        "LPIPS": lambda row: f"{row['lpips']:.3f}" if "lpips" in row else "-",
+        "TFLOP": lambda row: f"{row['tflop']:.2f}",
+        "seconds": lambda row: f"{row['seconds']:.2f}",
+        "peak MiB": lambda row: f"{row['peak_mib']:,.0f}",
+    }
+    lines = [list(shown), ["---"] * len(shown), *([cell(row) for cell in shown.values()] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

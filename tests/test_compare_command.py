@@ -1,0 +1,65 @@
+"""`vidtwin compare`: the same clips through every codec."""
+
+import json
+
+import diffusers
+import pytest
+import torch
+from video_maker import make_video, smooth_frames
+
+from vidtwin.evaluation.compare_command import CompareSettings, compare, measure, table
+from vidtwin.evaluation.peers import Codec
+
+CPU = torch.device("cpu")
+
+
+class Loser(Codec):
+    """Gives back what it gets, without the last three frames."""
+
+    name, numbers, tokens = "loser", 10, 5
+
+    def reconstruct(self, clip):
+        return clip[:-3] @ torch.eye(clip.shape[-1])
+
+
+@pytest.fixture
+def folder(tiny_model, tmp_path):
+    tiny_model.save_pretrained(tmp_path / "tiny")
+    torch.manual_seed(0)
+    model = diffusers.AutoencoderKLWan(base_dim=8, z_dim=4, dim_mult=[1, 1, 1, 1], num_res_blocks=1)
+    model.save_pretrained(tmp_path / "wan")
+    (tmp_path / "videos").mkdir()
+    for number in range(3):
+        make_video(tmp_path / "videos" / f"{number}.mp4", smooth_frames(6), 25)
+    return tmp_path
+
+
+def test_every_codec_has_a_row_and_h264_the_first_ones_bits(folder):
+    settings = CompareSettings(clips=2, num_frames=4, image_size=32)
+    specs = [str(folder / "tiny"), f"wan:{folder / 'wan'}"]
+    rows = compare(specs, str(folder / "videos"), folder / "out", settings, CPU, lambda _: None)
+    assert [row["codec"] for row in rows] == [*specs, f"h264:{16 * rows[0]['latent_numbers']}"]
+    assert [(row["frames_in"], row["frames_out"]) for row in rows] == [(8, 8)] * 3
+    assert all(row["seconds"] > 0 and row["psnr"] > 0 for row in rows)
+    assert rows[0]["tflop"] > 0 and rows[1]["tflop"] > 0 and rows[2]["tflop"] == 0
+    written = json.loads((folder / "out" / "compare.json").read_text())
+    assert written["rows"] == rows and written["n_clips"] == 2
+    assert "short side 32 and centre crop" in (folder / "out" / "compare.md").read_text()
+
+
+def test_lost_frames_are_told_and_the_others_compared():
+    row = measure(Loser(), [torch.rand(16, 3, 32, 32) * 2 - 1])
+    assert (row["frames_in"], row["frames_out"]) == (16, 13) and row["psnr"] == pytest.approx(80, abs=1e-3)
+    assert "| 13 of 16 |" in table([row])
+
+
+def test_operations_are_counted():
+    row = measure(Loser(), [torch.rand(16, 3, 32, 32) * 2 - 1])
+    assert row["tflop"] == 13 * 3 * 32 * 32 * 32 * 2 / 1e12
+
+
+def test_a_source_without_videos_is_refused(folder):
+    (folder / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no video"):
+        compare(["demo"], str(folder / "empty"), folder / "out", CompareSettings(), CPU)
+    assert not (folder / "out").exists()
