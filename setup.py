@@ -14,6 +14,7 @@ PACKAGE_DATA = {
     "vidtwin.training": ["recipes/*.yaml"],
     "vidtwin.metrics": ["*/*.py", "*/README.md"],
     "vidtwin.hub_cards": ["templates/*.md"],
+    "vidtwin.evaluation": ["templates/*.html"],
 }
 
 INSTALL_REQUIRES = [

@@ -40,7 +40,7 @@ def test_every_command_has_help_and_the_options_the_readme_gives_it() -> None:
     rows = re.findall(r"^\| (`vidtwin .*?) \| (.*) \|$", README, flags=re.MULTILINE)
     commands = {name: row for row in rows for name in re.findall(r"`vidtwin ([a-z ]*[a-z])", row[0])}
     known = {"reconstruct", "encode", "decode", "swap", "info", "convert", "shards", "shards check", "train"}
-    known |= {"metrics install", "evaluate", "compare"}
+    known |= {"metrics install", "evaluate", "compare", "rate page", "rate mos"}
     assert known == set(commands)
     for name, row in commands.items():
         result = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})

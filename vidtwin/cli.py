@@ -19,6 +19,7 @@ from typer.core import TyperCommand
 from . import __version__
 from .failures import one_line_errors
 from .metrics_cli import metrics_app
+from .rate_cli import rate_app
 from .shards_cli import shards_app
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def main(*command: str) -> None:
 
 app.add_typer(shards_app, name="shards")
 app.add_typer(metrics_app, name="metrics")
+app.add_typer(rate_app, name="rate")
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,0 +1,132 @@
+"""The rating page is blinded, shuffled, works in a browser, and its answers become mean opinion scores."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from video_maker import make_video, smooth_frames
+
+from vidtwin.evaluation import rating
+from vidtwin.evaluation.rating import FORMAT, QUESTIONS, key_of, opinions, table, write_page
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    """A page of two videos by systems "ours" and "theirs"."""
+    for folder in ("originals", "a", "b"):
+        (tmp_path / folder).mkdir()
+        for name in ("one", "two"):
+            make_video(tmp_path / folder / f"{name}.mp4", smooth_frames(5), 25)
+    systems = {"ours": tmp_path / "a", "theirs": tmp_path / "b"}
+    assert write_page(tmp_path / "originals", systems, tmp_path / "page.html", "Rate <these>") == 4
+    return tmp_path
+
+
+def embedded(page: Path) -> dict:
+    return json.loads(re.findall(r'id="study">(.*?)</script>', page.read_text())[0])
+
+
+def answers(study: Path, rater: str, scores: dict[str, int], name: str = "a.json") -> Path:
+    key = json.loads(key_of(study / "page.html").read_text())
+    rated = {code: dict.fromkeys(QUESTIONS, scores[item["system"]]) for code, item in key["items"].items()}
+    file = study / name
+    file.write_text(json.dumps({"format": FORMAT, "study": key["study"], "rater": rater, "answers": rated}))
+    return file
+
+
+def test_the_page_holds_everything_but_whose_the_copies_are(study):
+    text = (study / "page.html").read_text()
+    found = embedded(study / "page.html")
+    assert len(found["items"]) == 4 and len(found["originals"]) == 2
+    assert text.count("data:video/mp4;base64,") == 6 and "http" not in text
+    assert "ours" not in text and "theirs" not in text and "one.mp4" not in text
+    assert "<title>Rate &lt;these&gt;</title>" in text
+    key = json.loads(key_of(study / "page.html").read_text())
+    assert {item["id"] for item in found["items"]} == set(key["items"]) and key["study"] == found["id"]
+
+
+def test_scores_are_means_with_students_interval(study):
+    files = [
+        answers(study, "r1", {"ours": 4, "theirs": 2}, "1.json"),
+        answers(study, "r2", {"ours": 5, "theirs": 2}, "2.json"),
+    ]
+    found = {(each.system, each.question): each for each in opinions(key_of(study / "page.html"), files)}
+    ours = found["ours", "temporal"]
+    assert (ours.mean, ours.ratings) == (4.5, 4)
+    assert ours.half_width == pytest.approx(3.1824 * (1 / 3) ** 0.5 / 2, abs=1e-3)
+    assert found["theirs", "detail"].half_width == 0
+    text = table(list(found.values()))
+    assert "| theirs | 2.00 ± 0.00 | 2.00 ± 0.00 | 2.00 ± 0.00 | 4 |" in text
+
+
+def test_answers_that_do_not_fit_are_refused_by_file(study):
+    key = key_of(study / "page.html")
+    good = answers(study, "r1", {"ours": 4, "theirs": 2})
+    content = json.loads(good.read_text())
+    with pytest.raises(ValueError, match="same rater"):
+        opinions(key, [good, good])
+    for change, message in (
+        ({"study": "other"}, "no answers to this study"),
+        ({"answers": {}}, "must rate all 4 pairs, got 0"),
+        ({"answers": {code: dict.fromkeys(QUESTIONS, 6) for code in content["answers"]}}, "from 1 to 5"),
+    ):
+        (study / "bad.json").write_text(json.dumps({**content, **change}))
+        with pytest.raises(ValueError, match=rf"bad\.json .*{message}"):
+            opinions(key, [study / "bad.json"])
+    (study / "bad.json").write_text("{")
+    with pytest.raises(ValueError, match=r"bad\.json is no JSON"):
+        opinions(key, [study / "bad.json"])
+
+
+def test_missing_copies_are_named(study):
+    (study / "b" / "two.mp4").unlink()
+    with pytest.raises(ValueError, match=r"got none of two\.mp4"):
+        write_page(study / "originals", {"theirs": study / "b"}, study / "other.html", "Rate")
+    assert not (study / "other.html").exists()
+
+
+def test_one_rating_has_no_interval():
+    assert rating._opinion("ours", "detail", [4]).ratings == 1
+    assert "4.00 ± nan" in table([rating._opinion("ours", name, [4]) for name in QUESTIONS])
+
+
+@pytest.mark.slow
+def test_a_rater_in_a_browser_rates_every_pair_and_saves(study, browser, tmp_path):
+    (tmp_path / "saved").mkdir()
+    where = {"behavior": "allow", "downloadPath": str(tmp_path / "saved")}
+    browser.execute_cdp_cmd("Page.setDownloadBehavior", where)
+    page = (study / "page.html").as_uri()
+    browser.get(page)
+    assert browser.title == "Rate <these>"
+
+    def click(selector: str) -> None:
+        browser.find_element("css selector", selector).click()
+
+    def enabled(selector: str) -> bool:
+        return browser.find_element("css selector", selector).is_enabled()
+
+    for number in range(4):
+        assert f"Pair {number + 1} of 4" in browser.find_element("id", "progress").text
+        assert not enabled("#save")
+        for question, value in zip(QUESTIONS, (5, 3, number + 1), strict=True):
+            click(f"#{question}-{value}")
+        if number == 1:
+            browser.get(page)  # a page that was closed goes on where it was
+        if number < 3:
+            click("#next")
+    assert not enabled("#next") and enabled("#save")
+    ready = "return [...document.querySelectorAll('video')].every(v => v.videoWidth > 0)"
+    assert browser.execute_script(ready)
+    click("#save")
+    for _ in range(100):
+        saved = list((tmp_path / "saved").glob("*.json"))
+        if saved:
+            break
+        browser.execute_script("return 1")
+    found = opinions(key_of(study / "page.html"), saved)
+    assert {each.mean for each in found if each.question == "semantic"} == {5}
+    assert {each.mean for each in found if each.question == "temporal"} == {3}
+    details = [each for each in found if each.question == "detail"]
+    assert sum(each.mean * each.ratings for each in details) == 1 + 2 + 3 + 4
+    assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
