@@ -47,7 +47,8 @@ def write_page(originals: Path, systems: Mapping[str, Path], page: Path, title: 
     names = sorted(path.name for path in originals.glob("*.mp4"))
     if not names or not systems:
         raise ValueError(f"{originals} must hold mp4 videos, and one system must be named, got {len(names)}.")
-    key, items = {}, []
+    key: dict[str, dict[str, str]] = {}
+    items: list[dict[str, Any]] = []
     for system, folder in systems.items():
         for name in names:
             if not (folder / name).is_file():
