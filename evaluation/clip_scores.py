@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from vidtwin.metrics.functional import psnr, ssim
-from vidtwin.metrics.networks import i3d_features
+from vidtwin.metrics.networks import I3D_LEAST_FRAMES, i3d_features
 from vidtwin.modeling_vidtwin.long_video import reconstruct_parts
 from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
 from vidtwin.modeling_vidtwin.video_io import VideoReader
@@ -23,8 +23,6 @@ from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProces
 from vidtwin.training.perceptual import PerceptualLoss
 
 from .sources import Video
-
-_I3D_LEAST_FRAMES = 9
 
 
 @dataclass
@@ -48,7 +46,7 @@ class Scorer:
         for number, (reference, prediction) in enumerate(self.clips(video)):
             row = {"video": video.name, "clip": number, "frames": len(reference)}
             rows.append({**row, **self._scores(prediction, reference)})
-            if self.detector is not None and len(reference) >= _I3D_LEAST_FRAMES:
+            if self.detector is not None and len(reference) >= I3D_LEAST_FRAMES:
                 pair = (i3d_features(self.detector, clip) for clip in (prediction, reference))
                 features.append(torch.stack(list(pair)).numpy())
         return rows, np.array(features), time.perf_counter() - started

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vidtwin.metrics.frechet import frechet_distance
 from vidtwin.metrics.functional import psnr, ssim
-from vidtwin.metrics.networks import load_lpips
+from vidtwin.metrics.networks import I3D_LEAST_FRAMES, i3d_features, load_i3d, load_lpips
 from vidtwin.modeling_vidtwin.long_video import iter_clips
 from vidtwin.modeling_vidtwin.video_io import VideoReader
 from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProcessor
@@ -32,13 +33,23 @@ _LATENT_BITS = 16  # of a number, when H.264 gets as many
 @dataclass(frozen=True)
 class CompareSettings:
     """protocol: a name of PROTOCOLS. clips: how many are compared, one of each video. image_size: pixels of
-    their square, the protocol's if None. lpips: a net, or None."""
+    their square, the protocol's if None. lpips: a net, or None. fvd: "hub", the I3D file, or None.
+    """
 
     protocol: str = "vidtwin"
     clips: int = 8
     num_frames: int = 16
     image_size: int | None = None
     lpips: str | None = None
+    fvd: str | None = None
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The networks that measure beside PSNR and SSIM, where they are wanted."""
+
+    lpips: PerceptualLoss | None = None
+    detector: Any = None
 
 
 def compare(
@@ -56,13 +67,16 @@ def compare(
     """
     protocol = PROTOCOLS[settings.protocol]
     clips = _clips(data, settings)
-    lpips = PerceptualLoss(load_lpips(settings.lpips)).to(device) if settings.lpips else None
+    judges = Judges(
+        PerceptualLoss(load_lpips(settings.lpips)).to(device) if settings.lpips else None,
+        load_i3d(None if settings.fvd == "hub" else settings.fvd, str(device)) if settings.fvd else None,
+    )
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     names = list(specs)
     while names:
         codec = open_codec(names.pop(0), device, protocol.fps)
-        rows.append(measure(codec, [clip.to(device) for clip in clips], lpips))
+        rows.append(measure(codec, [clip.to(device) for clip in clips], judges))
         say(table(rows[-1:]))
         if len(rows) == len(specs) and rows[0]["latent_numbers"]:
             names = [f"h264:{rows[0]['latent_numbers'] * _LATENT_BITS}"]
@@ -90,18 +104,23 @@ def _clips(data: str, settings: CompareSettings) -> list[Tensor]:
 
 
 @torch.no_grad()
-def measure(codec: Codec, clips: Sequence[Tensor], lpips: PerceptualLoss | None = None) -> dict[str, Any]:
+def measure(codec: Codec, clips: Sequence[Tensor], judges: Judges = Judges()) -> dict[str, Any]:
     """Quality over all clips, and the cost of one: operations, the median of seconds, peak memory."""
     first = clips[0]
     count = flops(lambda: codec.reconstruct(first))
     peak = peak_memory_mib(lambda: codec.reconstruct(first))
     times, scores, given, back = [], [], 0, 0
+    features: list[tuple[Tensor, Tensor]] = []
     for clip in clips:
         results: list[Tensor] = []
         times.append(seconds(partial(_keep, codec, clip, results)))
         found = results[0].clamp(-1, 1)
         given, back = given + len(clip), back + len(found)
-        scores.append(_scores(found, clip[: len(found)], lpips))
+        scores.append(_scores(found, clip[: len(found)], judges.lpips))
+        if judges.detector is not None and len(found) >= I3D_LEAST_FRAMES:
+            pair = (i3d_features(judges.detector, (each.movedim(1, -1) + 1) / 2) for each in (found, clip))
+            features.append((next(pair), next(pair)))
+    sides = [torch.stack(side).numpy() for side in zip(*features, strict=True)]
     return {
         "codec": codec.name,
         "parameters": codec.parameters,
@@ -111,6 +130,7 @@ def measure(codec: Codec, clips: Sequence[Tensor], lpips: PerceptualLoss | None 
         "frames_in": given,
         "frames_out": back,
         **{name: fmean(each[name] for each in scores) for name in scores[0]},
+        **({"fvd": frechet_distance(*sides)} if len(features) > 1 else {}),
         "tflop": count / 1e12,
         "seconds": median(times),
         "peak_mib": peak,
@@ -143,6 +163,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         "PSNR": lambda row: f"{row['psnr']:.2f}",
         "SSIM": lambda row: f"{row['ssim']:.3f}",
         "LPIPS": lambda row: f"{row['lpips']:.3f}" if "lpips" in row else "-",
+        "FVD": lambda row: f"{row['fvd']:.1f}" if "fvd" in row else "-",
         "TFLOP": lambda row: f"{row['tflop']:.2f}",
         "seconds": lambda row: f"{row['seconds']:.2f}",
         "peak MiB": lambda row: f"{row['peak_mib']:,.0f}",

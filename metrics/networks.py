@@ -27,7 +27,7 @@ LPIPS_NETS = {
 I3D_REPO, I3D_FILE = "flateon/FVD-I3D-torchscript", "i3d_torchscript.pt"
 I3D_SHA256 = "bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2"
 I3D_SIZE = 224
-_I3D_LEAST_FRAMES = 9
+I3D_LEAST_FRAMES = 9
 
 
 class MissingWeightsError(ValueError):
@@ -86,9 +86,9 @@ def i3d_features(detector: Callable[..., Any], clip: Frames, crop: bool = False)
     Raises ValueError for another clip.
     """
     video = unit_range("clip", clip)
-    if video.ndim != 4 or video.shape[-1] != 3 or len(video) < _I3D_LEAST_FRAMES:
+    if video.ndim != 4 or video.shape[-1] != 3 or len(video) < I3D_LEAST_FRAMES:
         raise ValueError(
-            f"FVD needs clips (frames, height, width, 3) of {_I3D_LEAST_FRAMES} frames or more, got "
+            f"FVD needs clips (frames, height, width, 3) of {I3D_LEAST_FRAMES} frames or more, got "
             f"{tuple(video.shape)}."
         )
     frames = video.float().movedim(-1, 1)

@@ -442,7 +442,7 @@ def test_ctrl_c_midway_stops_a_real_process_cleanly(model: VidTwinModel, place: 
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not list(place.glob(".out.mp4.partial-*")):
+    while not any(file.stat().st_size for file in place.glob(".out.mp4.partial-*")):
         assert process.poll() is None
         time.sleep(0.05)
     time.sleep(0.2)

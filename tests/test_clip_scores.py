@@ -77,8 +77,8 @@ def test_lpips_is_the_mean_over_frames(scorer, video):
 
 
 def test_clips_long_enough_have_features_of_both_sides(scorer, video, monkeypatch):
-    monkeypatch.setattr("vidtwin.evaluation.clip_scores._I3D_LEAST_FRAMES", 4)
-    monkeypatch.setattr("vidtwin.metrics.networks._I3D_LEAST_FRAMES", 4)
+    monkeypatch.setattr("vidtwin.evaluation.clip_scores.I3D_LEAST_FRAMES", 4)
+    monkeypatch.setattr("vidtwin.metrics.networks.I3D_LEAST_FRAMES", 4)
     scorer.detector = partial(pooled)
     _, features, _ = scorer.score(video)
     assert features.shape == (2, 2, 24)

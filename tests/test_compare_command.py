@@ -7,8 +7,10 @@ import pytest
 import torch
 from video_maker import make_video, smooth_frames
 
-from vidtwin.evaluation.compare_command import CompareSettings, compare, measure, table
+from vidtwin.evaluation.compare_command import CompareSettings, Judges, compare, measure, table
 from vidtwin.evaluation.peers import Codec
+from vidtwin.metrics.frechet import frechet_distance
+from vidtwin.metrics.networks import i3d_features
 
 CPU = torch.device("cpu")
 
@@ -63,3 +65,20 @@ def test_a_source_without_videos_is_refused(folder):
     with pytest.raises(ValueError, match="holds no video"):
         compare(["demo"], str(folder / "empty"), folder / "out", CompareSettings(), CPU)
     assert not (folder / "out").exists()
+
+
+def test_fvd_is_between_what_went_in_and_what_came_back():
+    def pooled(x, **_):
+        return torch.nn.functional.adaptive_avg_pool3d(x, (1, 2, 2)).flatten(1)
+
+    generator = torch.Generator().manual_seed(0)
+    clips = [torch.rand((16, 3, 32, 32), generator=generator) * 2 - 1 for _ in range(3)]
+    row = measure(Loser(), clips, Judges(detector=pooled))
+
+    def of(clip):
+        return i3d_features(pooled, (clip.movedim(1, -1) + 1) / 2)
+
+    pairs = [(of(clip[:-3]), of(clip)) for clip in clips]
+    wanted = frechet_distance(*(torch.stack(side).numpy() for side in zip(*pairs, strict=True)))
+    assert row["fvd"] == pytest.approx(wanted) and wanted > 0
+    assert "fvd" not in measure(Loser(), clips[:1], Judges(detector=pooled))

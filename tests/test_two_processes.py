@@ -90,3 +90,14 @@ def test_every_process_has_its_own_random_state(tmp_path):
         for rank in (0, 1)
     ]
     assert not torch.equal(*states)
+
+
+def test_one_process_alone_writes(tmp_path, monkeypatch):
+    """Two at once would leave the batch norms of the one that was later, or half a file."""
+    from vidtwin.training.command import train_recipe
+
+    overrides = [*PLAIN, "max_steps=1", "save_strategy=no"]
+    trainer = train_recipe("smoke", tmp_path / "run", overrides=overrides)
+    monkeypatch.setattr(type(trainer.args), "should_save", False)
+    trainer._save(str(tmp_path / "other"))
+    assert not (tmp_path / "other").exists()

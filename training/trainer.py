@@ -318,7 +318,9 @@ class VidTwinTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         """A checkpoint holds raw weights, averaged weights and the losses' state; the finished model's folder
-        the averaged weights alone."""
+        the averaged weights alone. Every process comes here, one writes."""
+        if not self.args.should_save:
+            return
         folder = Path(output_dir or self.args.output_dir)
         if self._staging is None:
             self.averaged_generator.save_pretrained(folder)

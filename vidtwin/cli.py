@@ -449,6 +449,9 @@ def compare(
     lpips: Annotated[
         Literal["vgg", "alex", "squeeze"] | None, typer.Option(help="Measure LPIPS too, by this network.")
     ] = None,
+    fvd: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Measure FVD too: the I3D TorchScript file, or hub.")
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Compare codecs on the same clips: quality, rate, frames that come back, operations, seconds, memory.
@@ -460,7 +463,7 @@ def compare(
     from .evaluation.compare_command import compare as compare_codecs
     from .modeling_vidtwin.model_folder import choose_device
 
-    settings = CompareSettings(protocol, clips, image_size=image_size, lpips=lpips)
+    settings = CompareSettings(protocol, clips, image_size=image_size, lpips=lpips, fvd=fvd)
     typer.echo(table(compare_codecs(codecs, data, out, settings, choose_device(device), say)))
 
 
