@@ -120,7 +120,6 @@ def measure(codec: Codec, clips: Sequence[Tensor], judges: Judges = Judges()) ->
         if judges.detector is not None and len(found) >= I3D_LEAST_FRAMES:
             pair = (i3d_features(judges.detector, (each.movedim(1, -1) + 1) / 2) for each in (found, clip))
             features.append((next(pair), next(pair)))
-    sides = [torch.stack(side).numpy() for side in zip(*features, strict=True)]
     return {
         "codec": codec.name,
         "parameters": codec.parameters,
@@ -130,11 +129,18 @@ def measure(codec: Codec, clips: Sequence[Tensor], judges: Judges = Judges()) ->
         "frames_in": given,
         "frames_out": back,
         **{name: fmean(each[name] for each in scores) for name in scores[0]},
-        **({"fvd": frechet_distance(*sides)} if len(features) > 1 else {}),
+        **_fvd(features),
         "tflop": count / 1e12,
         "seconds": median(times),
         "peak_mib": peak,
     }
+
+
+def _fvd(features: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:
+    if len(features) < 2:
+        return {}
+    found, wanted = (torch.stack(list(side)).numpy() for side in zip(*features, strict=True))
+    return {"fvd": frechet_distance(found, wanted)}
 
 
 def _keep(codec: Codec, clip: Tensor, results: list[Tensor]) -> None:
