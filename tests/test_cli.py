@@ -441,7 +441,7 @@ def test_ctrl_c_midway_stops_a_real_process_cleanly(model: VidTwinModel, place: 
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which background jobs ignore
     )
     while not any(file.stat().st_size for file in place.glob(".out.mp4.partial-*")):
         assert process.poll() is None
