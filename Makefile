@@ -58,5 +58,5 @@ $(STAMP): setup.py pyproject.toml
 	$(PYTHON) -m venv --clear .venv-floors
 	$(PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
 		> "$$(.venv-floors/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/borrowed.pth"
-	.venv-floors/bin/python -m pip install --editable . 'transformers==5.17.*' 'huggingface_hub==1.30.*'
+	.venv-floors/bin/python -m pip install --editable . 'transformers==5.17.*' 'huggingface_hub==1.31.*'
 	touch $@

@@ -21,9 +21,9 @@ INSTALL_REQUIRES = [
     "torch>=2.11",
     "torchvision",
     "transformers>=5.17,<6",
-    "huggingface_hub>=1.30,<3",
+    "huggingface_hub>=1.31,<3",
     "safetensors",
-    "datasets",
+    "datasets>=5.1",  # older ones do not resume a stream exactly
     "evaluate",
     "lpips",
     "piq",
