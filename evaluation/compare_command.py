@@ -11,13 +11,13 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vidtwin.metrics.frechet import frechet_distance
 from vidtwin.metrics.functional import psnr, ssim
 from vidtwin.metrics.networks import I3D_LEAST_FRAMES, i3d_features, load_i3d, load_lpips
-from vidtwin.modeling_vidtwin.long_video import iter_clips
 from vidtwin.modeling_vidtwin.video_io import VideoReader
 from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProcessor
 from vidtwin.training.perceptual import PerceptualLoss
@@ -81,25 +81,32 @@ def compare(
         if len(rows) == len(specs) and rows[0]["latent_numbers"]:
             names = [f"h264:{rows[0]['latent_numbers'] * _LATENT_BITS}"]
     facts = {"data": data, "n_clips": len(clips), "rows": rows}
-    facts["protocol"] = protocol.describe(clips[0].shape[-1], settings.num_frames)
+    facts["protocol"] = (
+        f"{protocol.fps:g} fps, the first {settings.num_frames} frames of each video, short side "
+        f"{clips[0].shape[-1]} and centre crop; H.264 has {_LATENT_BITS} bits for a latent number"
+    )
     (out / "compare.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    text = f"{table(rows)}\n\n{len(clips)} clips of {data}, the first of each video; {facts['protocol']}.\n"
+    text = f"{table(rows)}\n\n{len(clips)} clips of {data}: {facts['protocol']}.\n"
     (out / "compare.md").write_text(text, encoding="utf-8")
     return rows
 
 
 def _clips(data: str, settings: CompareSettings) -> list[Tensor]:
-    """The first clip of each video, `t c y x` in [-1, 1], a short one repeated to the full length."""
+    """The first clip of each video that is long enough, `t c y x` in [-1, 1]."""
     protocol = PROTOCOLS[settings.protocol]
     processor = VidTwinVideoProcessor(crop_size=settings.image_size or protocol.image_size)
-    clips = []
-    for video in islice(videos_of(data), settings.clips):
+    clips: list[Tensor] = []
+    for video in videos_of(data):
+        if len(clips) == settings.clips:
+            break
         with VideoReader(video.read(), fps=protocol.fps) as reader:
-            frames, _ = next(iter_clips(islice(reader, settings.num_frames), settings.num_frames))
+            frames = np.stack(list(islice(reader, settings.num_frames)))
+        if len(frames) < settings.num_frames:
+            continue
         processed = processor(frames, return_tensors="pt", input_data_format="channels_last")
         clips.append(processed.pixel_values_videos[0])
     if not clips:
-        raise ValueError(f"{data} holds no video.")
+        raise ValueError(f"{data} holds no video of {settings.num_frames} frames.")
     return clips
 
 
@@ -113,6 +120,7 @@ def measure(codec: Codec, clips: Sequence[Tensor], judges: Judges = Judges()) ->
     features: list[tuple[Tensor, Tensor]] = []
     for clip in clips:
         results: list[Tensor] = []
+        codec.reconstruct(clip)  # to warm up, and for H.264 to find its quality
         times.append(seconds(partial(_keep, codec, clip, results)))
         found = results[0].clamp(-1, 1)
         given, back = given + len(clip), back + len(found)

@@ -24,6 +24,7 @@ from .score_run import Scores
 from .sources import Video
 
 LABELS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "lpips": "LPIPS", "fvd": "FVD"}
+_ROUNDS = 20  # each is a decomposition as large as the set
 SHOWN = ("best", "median", "worst")
 _STYLE = """
 body { font-family: system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -40,7 +41,9 @@ def summarise(scores: Scores, facts: dict[str, Any]) -> dict[str, Any]:
     }
     if len(scores.predictions) > 1:
         metrics["fvd"] = frechet_distance(scores.predictions, scores.references)
-        metrics["fvd_interval"] = frechet_interval(scores.predictions, scores.references)
+        metrics["fvd_interval"] = frechet_interval(
+            scores.predictions, scores.references, rounds=_ROUNDS, paired=True
+        )
         metrics["fvd_clips"] = len(scores.predictions)
     return {
         **{name: value for name, value in facts.items() if name != "cost"},

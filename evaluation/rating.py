@@ -44,6 +44,8 @@ def write_page(originals: Path, systems: Mapping[str, Path], page: Path, title: 
     originals: a folder of mp4 videos; systems: by name, a folder with a copy of each under the same file
     name. Gives back the number of pairs. Raises ValueError for folders without videos or with missing copies.
     """
+    if key_of(page).exists():
+        raise ValueError(f"{key_of(page)} exists: answers to that study would be worth nothing without it.")
     names = sorted(path.name for path in originals.glob("*.mp4"))
     if not names or not systems:
         raise ValueError(f"{originals} must hold mp4 videos, and one system must be named, got {len(names)}.")
@@ -65,8 +67,8 @@ def write_page(originals: Path, systems: Mapping[str, Path], page: Path, title: 
     content = TEMPLATE.read_text(encoding="utf-8").replace("__TITLE__", html.escape(title))
     content = content.replace("__STUDY__", json.dumps(study).replace("<", "\\u003c"))
     for path, text in (
-        (page, content),
         (key_of(page), json.dumps({"study": study["id"], "items": key}, indent=1)),
+        (page, content),
     ):
         with atomic_path(path) as partial:
             partial.write_text(text, encoding="utf-8")

@@ -50,12 +50,13 @@ def begin(out: Path, identity: dict[str, Any]) -> None:
                 f"{out} holds an evaluation with {name} {earlier.get(name)!r}, not {identity[name]!r}; "
                 "choose another --out."
             )
-    elif out.is_dir() and any(out.iterdir()):
+    elif out.is_dir() and any(".partial-" not in each.name for each in out.iterdir()):
         raise ValueError(f"{out} must be new, empty, or an evaluation begun before; choose another --out.")
-    (out / "videos").mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     if not file.is_file():
         with atomic_path(file) as partial:
             partial.write_text(json.dumps(identity, indent=1), encoding="utf-8")
+    (out / "videos").mkdir(exist_ok=True)
 
 
 def score_all(
@@ -73,7 +74,7 @@ def score_all(
             break
         names.append(video.name)
         if number % state.num_processes == state.process_index:
-            if _place(out, video.name).is_file():
+            if _is_scored(video, _place(out, video.name)):
                 earlier += 1
             else:
                 _score(scorer, video, out)
@@ -89,9 +90,23 @@ def _place(out: Path, name: str) -> Path:
     return out / "videos" / f"{hashlib.sha256(name.encode()).hexdigest()[:20]}.json"
 
 
+def _is_scored(video: Video, place: Path) -> bool:
+    """Whether its scores are there, and of the video as it is now."""
+    return place.is_file() and json.loads(place.read_text(encoding="utf-8"))["of"] == _fingerprint(video)
+
+
+def _fingerprint(video: Video) -> list[int]:
+    """Size and time of the last change of a file, size of bytes; nothing for a file that is gone."""
+    found = video.read()
+    if isinstance(found, bytes):
+        return [len(found)]
+    return [found.stat().st_size, found.stat().st_mtime_ns] if found.is_file() else []
+
+
 def _score(scorer: Scorer, video: Video, out: Path) -> None:
     place = _place(out, video.name)
-    found: dict[str, Any] = {"video": video.name}
+    found: dict[str, Any] = {"video": video.name, "of": _fingerprint(video)}
+    place.with_suffix(".npy").unlink(missing_ok=True)
     try:
         rows, features, seconds = scorer.score(video)
     except VideoError as error:

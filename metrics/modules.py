@@ -194,7 +194,8 @@ class CompressionRateMetric(StreamedMetric):
     def rows(self, predictions: Any, references: Any) -> list[tuple[Row, Row]]:
         rows: list[tuple[Row, Row]] = []
         for latents, clip in paired(predictions, references):
-            shapes = [_shape(each) for each in ([latents] if hasattr(latents, "shape") else latents)]
+            alone = hasattr(latents, "shape") or all(isinstance(size, int) for size in latents)
+            shapes = [_shape(each) for each in ([latents] if alone else latents)]
             video = _shape(clip)
             compression_rate(shapes, video)
             rows.append(([float(sum(map(np.prod, shapes)))], [float(np.prod(video))]))
@@ -212,6 +213,8 @@ class CompressionRateMetric(StreamedMetric):
 
 
 def _shape(thing: Any) -> tuple[int, ...]:
+    if getattr(thing, "ndim", 0) == 1 and not np.issubdtype(np.asarray(thing).dtype, np.floating):
+        thing = np.asarray(thing).tolist()  # an array of sizes
     shape = tuple(getattr(thing, "shape", thing))
     if not all(isinstance(size, int | np.integer) for size in shape):
         raise ValueError(f"latents and clips must be arrays or shapes, got {thing!r}.")

@@ -85,11 +85,32 @@ def test_statistics_of_two_processes_merge() -> None:
     np.testing.assert_allclose(merged.covariance(), np.cov(X, rowvar=False))
 
 
-def test_the_interval_holds_most_resamples_and_repeats_by_its_seed() -> None:
-    low, high = frechet_interval(X, Y, rounds=50)
-    assert 0 < low < high
-    assert frechet_interval(X, Y, rounds=50) == (low, high)
-    assert frechet_interval(X, Y, rounds=50, seed=1) != (low, high)
+@pytest.mark.parametrize("paired", [False, True])
+def test_the_interval_holds_the_distance_and_repeats(paired: bool) -> None:
+    near = X + 0.1 * features(40, seed=3)
+    low, high = frechet_interval(near, X, rounds=50, paired=paired)
+    assert 0 <= low < frechet_distance(near, X) < high
+    assert frechet_interval(near, X, rounds=50, paired=paired) == (low, high)
+
+
+def test_pairs_vary_less_than_sets_drawn_apart() -> None:
+    near = X + 0.1 * features(40, seed=3)
+    widths = [np.diff(frechet_interval(near, X, rounds=50, paired=paired))[0] for paired in (True, False)]
+    assert widths[0] < widths[1]
+
+
+def test_the_interval_is_the_middle_95_percent() -> None:
+    """With two halves that are drawn anew each time, about 5 % of the distances lie outside."""
+    rng = np.random.default_rng(5)
+    low, high = frechet_interval(rng.normal(size=(400, 2)), rng.normal(1, 1, size=(400, 2)), rounds=200)
+    drawn = [frechet_distance(rng.normal(size=(400, 2)), rng.normal(1, 1, size=(400, 2))) for _ in range(200)]
+    assert high - low == pytest.approx(np.diff(np.quantile(drawn, (0.025, 0.975)))[0], rel=0.35)
+
+
+def test_no_rounds_and_no_pairs_are_refused() -> None:
+    for options in ({"rounds": 0}, {"paired": True}):
+        with pytest.raises(ValueError, match="needs rounds"):
+            frechet_interval(X, Y, **options)
 
 
 @pytest.mark.parametrize(

@@ -146,3 +146,16 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path, name, predictions, referen
     options |= {"clip_length": 2} if name == "seam_ratio" else {}
     with pytest.raises(ValueError, match=message):
         load(name, tmp_path, **options).compute(predictions=predictions, references=references)
+
+
+@pytest.mark.parametrize(
+    ("latents", "clip"),
+    [
+        (np.array([[16, 4, 7, 7]]), np.array([[16, 3, 224, 224]])),
+        ([(16, 4, 7, 7)], [(16, 3, 224, 224)]),
+        ([[np.array([16, 4, 7, 7])]], [torch.tensor([16, 3, 224, 224])]),
+    ],
+)
+def test_shapes_may_be_arrays_and_a_latent_may_stand_alone(tmp_path, latents, clip):
+    found = load("compression_rate", tmp_path).compute(predictions=latents, references=clip)
+    assert found["compression_rate"] == pytest.approx(16 * 4 * 49 / (16 * 3 * 224 * 224))

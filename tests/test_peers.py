@@ -94,7 +94,13 @@ def test_h264_spends_no_more_than_its_bits(bits, monkeypatch):
     codec = H264Codec(bits, FPS)
     found = codec.reconstruct(clip() * 0.5 + torch.from_numpy(noise).float() - 0.2)
     assert found.shape == (16, 3, 32, 32) and spent[-1] <= bits
-    assert codec.rate(clip()) == bits / (8 * 16 * 3 * 32 * 32)
+    assert codec.rate(clip()) == spent[-1] / (8 * 16 * 3 * 32 * 32)
+
+
+def test_bits_that_are_too_few_are_overspent_and_told():
+    codec = H264Codec(10, FPS)
+    codec.reconstruct(clip())
+    assert codec.sent > 10 and codec.rate(clip()) == codec.sent / (8 * 16 * 3 * 32 * 32)
 
 
 def test_more_bits_are_nearer():

@@ -86,6 +86,11 @@ def test_missing_copies_are_named(study):
     assert not (study / "other.html").exists()
 
 
+def test_a_second_page_does_not_make_the_first_ones_answers_worthless(study):
+    with pytest.raises(ValueError, match=r"page\.html\.key\.json exists"):
+        write_page(study / "originals", {"ours": study / "a"}, study / "page.html", "Rate")
+
+
 def test_one_rating_has_no_interval():
     assert rating._opinion("ours", "detail", [4]).ratings == 1
     assert "4.00 ± nan" in table([rating._opinion("ours", name, [4]) for name in QUESTIONS])

@@ -101,3 +101,18 @@ def test_no_readable_video_is_an_error(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"none of 1 videos can be read, the first because: is damaged\."):
         run(tmp_path / "out", Scorer())
     assert json.loads((tmp_path / "out" / "run.json").read_text()) == {"model": "one"}
+
+
+def test_a_video_that_changed_is_scored_again(tmp_path, monkeypatch):
+    run(tmp_path / "out", Scorer())
+    changed = [Video(name, lambda name=name: b"longer" if name == "b" else b"") for name in NAMES]
+    monkeypatch.setattr(score_run, "videos_of", lambda data: iter(changed))
+    second = Scorer()
+    run(tmp_path / "out", second)
+    assert second.done == ["b"]
+
+
+def test_a_run_killed_before_its_first_video_goes_on(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".run.json.partial-1").write_text("")
+    assert len(run(tmp_path / "out", Scorer()).rows) == 6
