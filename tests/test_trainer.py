@@ -10,6 +10,7 @@ from video_maker import make_video, numbered_frames, write_tar
 from vidtwin import VidTwinModel
 from vidtwin.training.arguments import VidTwinTrainingArguments
 from vidtwin.training.clips import ClipDataset, DataSettings
+from vidtwin.training.gan import AdversarialVidTwin, LossWeights
 from vidtwin.training.stream import ClipStream, StreamSettings
 from vidtwin.training.trainer import NonFiniteLossError, VidTwinTrainer
 
@@ -283,3 +284,23 @@ def test_a_term_that_starts_within_a_window_of_the_log_is_averaged_over_its_own_
     for name in ("generator", "adversarial_weight"):
         values = [entry[name] for entry in each if name in entry][-2:]
         assert whole[name] == pytest.approx(sum(values) / 2, rel=1e-3)
+
+
+def test_a_learned_log_variance_at_an_aggressive_rate_is_stopped_and_not_spoilt(make, tiny_model):
+    """The plain loop goes on with what is no number; the trainer stops before that step, weights intact."""
+    clips = ClipDataset(DataSettings(rendered_share=1.0), num_frames=4, image_size=32, length=64)
+    torch.manual_seed(0)
+    module = AdversarialVidTwin(copy.deepcopy(tiny_model), LossWeights(perceptual=0.0), learn_logvar=True)
+    optimizer = torch.optim.AdamW(module.train().parameters(), lr=3.0)
+    for number in range(60):
+        video = clips[number]["pixel_values_videos"][None] / 127.5 - 1
+        optimizer.zero_grad()
+        module(video)["loss"].backward()
+        optimizer.step()
+    assert not all(weight.isfinite().all() for weight in module.parameters())
+
+    trainer = make(max_steps=60, learning_rate=3.0, learn_logvar=True, gan_weight=0.0, max_grad_norm=1e9)
+    with pytest.raises(NonFiniteLossError, match="logvar"):
+        trainer.train()
+    assert all(weight.isfinite().all() for weight in trainer.model.parameters())
+    assert -6 <= trainer.model.logvar.item() <= 6
