@@ -55,6 +55,11 @@ def write_page(originals: Path, systems: Mapping[str, Path], page: Path, title: 
         for name in names:
             if not (folder / name).is_file():
                 raise ValueError(f"{folder} must hold a copy of every original, got none of {name}.")
+            if _shown(folder / name) != _shown(originals / name):
+                raise ValueError(
+                    f"{folder / name} must have the original's size, rate and number of frames: else raters "
+                    "compare crops and lengths, and tell the systems by them."
+                )
             code = secrets.token_hex(6)
             key[code] = {"system": system, "video": name}
             items.append({"id": code, "original": names.index(name), "copy": _embedded(folder / name)})
@@ -80,9 +85,14 @@ def key_of(page: Path) -> Path:
     return page.with_name(f"{page.name}.key.json")
 
 
+def _shown(path: Path) -> tuple[object, ...]:
+    """Size, rate and number of frames; a VideoError for what nobody can play."""
+    with VideoReader(path) as reader:
+        info = reader.info
+    return info.height, info.width, info.fps, info.num_frames
+
+
 def _embedded(path: Path) -> str:
-    with VideoReader(path):  # a video that nobody can play is told now
-        pass
     return f"data:video/mp4;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 

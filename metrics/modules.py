@@ -28,10 +28,19 @@ FVD_ENOUGH = 2048
 _FRAMES_AT_ONCE = 16
 
 
+_PAPER = """@article{wang2024vidtwin,
+  title = {VidTwin: Video {VAE} with Decoupled Structure and Dynamics},
+  author = {Wang, Yuchi and Guo, Junliang and Xie, Xinyi and He, Tianyu and Sun, Xu and Bian, Jiang},
+  journal = {arXiv preprint arXiv:2412.17726},
+  year = {2024}
+}"""
+
+
 class StreamedMetric(evaluate.Metric, ABC):
     """A metric that turns what it is given into short rows at once."""
 
-    description = citation = inputs_description = ""
+    description = inputs_description = ""
+    citation = _PAPER
 
     def _info(self) -> evaluate.MetricInfo:
         row = datasets.Sequence(datasets.Value("float64"))

@@ -86,6 +86,13 @@ def test_missing_copies_are_named(study):
     assert not (study / "other.html").exists()
 
 
+@pytest.mark.parametrize("frames", [smooth_frames(4), smooth_frames(5, 32, 64)])
+def test_copies_of_another_length_or_size_are_refused(study, frames):
+    make_video(study / "b" / "two.mp4", frames, 25)
+    with pytest.raises(ValueError, match=r"two\.mp4 must have the original's size"):
+        write_page(study / "originals", {"theirs": study / "b"}, study / "other.html", "Rate")
+
+
 def test_a_second_page_does_not_make_the_first_ones_answers_worthless(study):
     with pytest.raises(ValueError, match=r"page\.html\.key\.json exists"):
         write_page(study / "originals", {"ours": study / "a"}, study / "page.html", "Rate")

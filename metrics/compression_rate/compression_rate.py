@@ -7,12 +7,6 @@ from vidtwin.metrics import modules
 _DESCRIPTION = """Numbers in the latents over numbers in the video.
 
 The maths is that of the vidtwin package (pip install vidtwin)."""
-_CITATION = """@article{wang2024vidtwin,
-  title = {VidTwin: Video {VAE} with Decoupled Structure and Dynamics},
-  author = {Wang, Yuchi and Guo, Junliang and Xie, Xinyi and He, Tianyu and Sun, Xu and Bian, Jiang},
-  journal = {arXiv preprint arXiv:2412.17726},
-  year = {2024}
-}"""
 _KWARGS_DESCRIPTION = """
 Args:
     predictions: for each clip the list of its latents, or of their shapes.
@@ -34,4 +28,4 @@ Examples:
 class CompressionRate(modules.CompressionRateMetric):
     """Compression rate."""
 
-    description, citation, inputs_description = _DESCRIPTION, _CITATION, _KWARGS_DESCRIPTION
+    description, inputs_description = _DESCRIPTION, _KWARGS_DESCRIPTION

@@ -7,12 +7,6 @@ from vidtwin.metrics import modules
 _DESCRIPTION = """Frechet video distance: between the I3D features of two sets of videos, or any features.
 
 The maths is that of the vidtwin package (pip install vidtwin)."""
-_CITATION = """@article{wang2024vidtwin,
-  title = {VidTwin: Video {VAE} with Decoupled Structure and Dynamics},
-  author = {Wang, Yuchi and Guo, Junliang and Xie, Xinyi and He, Tianyu and Sun, Xu and Bian, Jiang},
-  journal = {arXiv preprint arXiv:2412.17726},
-  year = {2024}
-}"""
 _KWARGS_DESCRIPTION = """
 Args, when loading: evaluate.load("fvd", detector=None, crop=False, device="cpu"); detector: the path of the
     I3D TorchScript file (None downloads its 51 MB once and verifies them), or a callable with its call.
@@ -37,4 +31,4 @@ Examples:
 class Fvd(modules.FvdMetric):
     """FVD."""
 
-    description, citation, inputs_description = _DESCRIPTION, _CITATION, _KWARGS_DESCRIPTION
+    description, inputs_description = _DESCRIPTION, _KWARGS_DESCRIPTION

@@ -7,12 +7,6 @@ from vidtwin.metrics import modules
 _DESCRIPTION = """Peak signal-to-noise ratio of videos in dB per frame, its mean over frames, then clips.
 
 The maths is that of the vidtwin package (pip install vidtwin)."""
-_CITATION = """@article{wang2024vidtwin,
-  title = {VidTwin: Video {VAE} with Decoupled Structure and Dynamics},
-  author = {Wang, Yuchi and Guo, Junliang and Xie, Xinyi and He, Tianyu and Sun, Xu and Bian, Jiang},
-  journal = {arXiv preprint arXiv:2412.17726},
-  year = {2024}
-}"""
 _KWARGS_DESCRIPTION = """
 Args:
     predictions: clips (clips, frames, height, width, 3), an array or a list of clips of unequal sizes;
@@ -36,4 +30,4 @@ Examples:
 class Psnr(modules.PsnrMetric):
     """PSNR."""
 
-    description, citation, inputs_description = _DESCRIPTION, _CITATION, _KWARGS_DESCRIPTION
+    description, inputs_description = _DESCRIPTION, _KWARGS_DESCRIPTION

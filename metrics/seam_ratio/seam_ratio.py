@@ -7,12 +7,6 @@ from vidtwin.metrics import modules
 _DESCRIPTION = """How much more a long reconstruction changes where its clips meet than within them.
 
 The maths is that of the vidtwin package (pip install vidtwin)."""
-_CITATION = """@article{wang2024vidtwin,
-  title = {VidTwin: Video {VAE} with Decoupled Structure and Dynamics},
-  author = {Wang, Yuchi and Guo, Junliang and Xie, Xinyi and He, Tianyu and Sun, Xu and Bian, Jiang},
-  journal = {arXiv preprint arXiv:2412.17726},
-  year = {2024}
-}"""
 _KWARGS_DESCRIPTION = """
 Args, when loading: evaluate.load("seam_ratio", clip_length=16), the frames of the model's clips.
 Args:
@@ -35,4 +29,4 @@ Examples:
 class SeamRatio(modules.SeamRatioMetric):
     """Seam ratio."""
 
-    description, citation, inputs_description = _DESCRIPTION, _CITATION, _KWARGS_DESCRIPTION
+    description, inputs_description = _DESCRIPTION, _KWARGS_DESCRIPTION

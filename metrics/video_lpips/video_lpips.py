@@ -7,12 +7,6 @@ from vidtwin.metrics import modules
 _DESCRIPTION = """Learned perceptual distance (LPIPS) of videos per frame, its mean over frames, then clips.
 
 The maths is that of the vidtwin package (pip install vidtwin)."""
-_CITATION = """@article{wang2024vidtwin,
-  title = {VidTwin: Video {VAE} with Decoupled Structure and Dynamics},
-  author = {Wang, Yuchi and Guo, Junliang and Xie, Xinyi and He, Tianyu and Sun, Xu and Bian, Jiang},
-  journal = {arXiv preprint arXiv:2412.17726},
-  year = {2024}
-}"""
 _KWARGS_DESCRIPTION = """
 Args, when loading: evaluate.load("video_lpips", net="vgg") or "alex", "squeeze"; network: a module of your
     own with the call of lpips.LPIPS.
@@ -37,4 +31,4 @@ Examples:
 class VideoLpips(modules.VideoLpipsMetric):
     """Video LPIPS."""
 
-    description, citation, inputs_description = _DESCRIPTION, _CITATION, _KWARGS_DESCRIPTION
+    description, inputs_description = _DESCRIPTION, _KWARGS_DESCRIPTION
