@@ -18,13 +18,13 @@ from torch import Tensor
 from vidtwin.metrics.frechet import frechet_distance
 from vidtwin.metrics.functional import psnr, ssim
 from vidtwin.metrics.networks import I3D_LEAST_FRAMES, i3d_features, load_i3d, load_lpips
-from vidtwin.modeling_vidtwin.video_io import VideoReader
+from vidtwin.modeling_vidtwin.video_io import VideoError, VideoReader
 from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProcessor
 from vidtwin.training.perceptual import PerceptualLoss
 
 from .costs import flops, peak_memory_mib, seconds
 from .peers import Codec, open_codec
-from .protocols import PROTOCOLS
+from .protocols import FVD_NET, PROTOCOLS, fvd_note
 from .sources import videos_of
 
 _LATENT_BITS = 16  # of a number, when H.264 gets as many
@@ -66,7 +66,7 @@ def compare(
     that cannot be used.
     """
     protocol = PROTOCOLS[settings.protocol]
-    clips = _clips(data, settings)
+    clips = _clips(data, settings, say)
     judges = Judges(
         PerceptualLoss(load_lpips(settings.lpips)).to(device) if settings.lpips else None,
         load_i3d(None if settings.fvd == "hub" else settings.fvd, str(device)) if settings.fvd else None,
@@ -80,33 +80,59 @@ def compare(
         say(table(rows[-1:]))
         if len(rows) == len(specs) and rows[0]["latent_numbers"]:
             names = [f"h264:{rows[0]['latent_numbers'] * _LATENT_BITS}"]
-    facts = {"data": data, "n_clips": len(clips), "rows": rows}
-    facts["protocol"] = (
-        f"{protocol.fps:g} fps, the first {settings.num_frames} frames of each video, short side "
-        f"{clips[0].shape[-1]} and centre crop; H.264 has {_LATENT_BITS} bits for a latent number"
-    )
+    facts: dict[str, Any] = {
+        "data": data,
+        "n_clips": len(clips),
+        "protocol": _protocol(settings, clips[0]),
+        "notes": _notes(settings, rows),
+        "rows": rows,
+    }
     (out / "compare.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    text = f"{table(rows)}\n\n{len(clips)} clips of {data}: {facts['protocol']}.\n"
-    (out / "compare.md").write_text(text, encoding="utf-8")
+    for note in facts["notes"]:
+        say(note)
+    sentences = [f"{len(clips)} clips of {data}: {facts['protocol']}.", *facts["notes"]]
+    (out / "compare.md").write_text("\n\n".join([table(rows), *sentences]) + "\n", encoding="utf-8")
     return rows
 
 
-def _clips(data: str, settings: CompareSettings) -> list[Tensor]:
-    """The first clip of each video that is long enough, `t c y x` in [-1, 1]."""
+def _protocol(settings: CompareSettings, clip: Tensor) -> str:
+    nets = [f"LPIPS by {settings.lpips}"] * bool(settings.lpips) + [f"FVD by {FVD_NET}"] * bool(settings.fvd)
+    parts = [
+        f"{PROTOCOLS[settings.protocol].fps:g} fps, the first {settings.num_frames} frames of each video, "
+        f"short side {clip.shape[-1]} and centre crop",
+        *nets,
+        f"H.264 has {_LATENT_BITS} bits for a latent number",
+    ]
+    return "; ".join(parts)
+
+
+def _notes(settings: CompareSettings, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What to know of the figures."""
+    if not settings.fvd:
+        return []
+    return list(dict.fromkeys(note for row in rows if (note := fvd_note(row.get("fvd_clips", 0)))))
+
+
+def _clips(data: str, settings: CompareSettings, say: Callable[[str], None]) -> list[Tensor]:
+    """The first clip of each video that is long enough, `t c y x` in [-1, 1]; unreadable ones are told."""
     protocol = PROTOCOLS[settings.protocol]
     processor = VidTwinVideoProcessor(crop_size=settings.image_size or protocol.image_size)
     clips: list[Tensor] = []
     for video in videos_of(data):
         if len(clips) == settings.clips:
             break
-        with VideoReader(video.read(), fps=protocol.fps) as reader:
-            frames = np.stack(list(islice(reader, settings.num_frames)))
+        try:
+            with VideoReader(video.read(), fps=protocol.fps) as reader:
+                frames = list(islice(reader, settings.num_frames))
+        except VideoError as error:
+            say(f"left out: {error}")
+            continue
         if len(frames) < settings.num_frames:
             continue
-        processed = processor(frames, return_tensors="pt", input_data_format="channels_last")
+        processed = processor(np.stack(frames), return_tensors="pt", input_data_format="channels_last")
         clips.append(processed.pixel_values_videos[0])
     if not clips:
-        raise ValueError(f"{data} holds no video of {settings.num_frames} frames.")
+        raise ValueError(f"{data} holds no readable video of {settings.num_frames} frames.")
     return clips
 
 
@@ -115,13 +141,13 @@ def measure(codec: Codec, clips: Sequence[Tensor], judges: Judges = Judges()) ->
     """Quality over all clips, and the cost of one: operations, the median of seconds, peak memory."""
     first = clips[0]
     count = flops(lambda: codec.reconstruct(first))
-    peak = peak_memory_mib(lambda: codec.reconstruct(first))
+    peak = peak_memory_mib(lambda: codec.reconstruct(first), first.device)
     times, scores, given, back = [], [], 0, 0
     features: list[tuple[Tensor, Tensor]] = []
     for clip in clips:
         results: list[Tensor] = []
         codec.reconstruct(clip)  # to warm up, and for H.264 to find its quality
-        times.append(seconds(partial(_keep, codec, clip, results)))
+        times.append(seconds(partial(_keep, codec, clip, results), clip.device))
         found = results[0].clamp(-1, 1)
         given, back = given + len(clip), back + len(found)
         scores.append(_scores(found, clip[: len(found)], judges.lpips))
@@ -137,7 +163,7 @@ def measure(codec: Codec, clips: Sequence[Tensor], judges: Judges = Judges()) ->
         "frames_in": given,
         "frames_out": back,
         **{name: fmean(each[name] for each in scores) for name in scores[0]},
-        **_fvd(features),
+        **(_fvd(features) if judges.detector is not None else {}),
         "tflop": count / 1e12,
         "seconds": median(times),
         "peak_mib": peak,
@@ -146,9 +172,9 @@ def measure(codec: Codec, clips: Sequence[Tensor], judges: Judges = Judges()) ->
 
 def _fvd(features: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:
     if len(features) < 2:
-        return {}
+        return {"fvd_clips": len(features)}
     found, wanted = (torch.stack(list(side)).numpy() for side in zip(*features, strict=True))
-    return {"fvd": frechet_distance(found, wanted)}
+    return {"fvd": frechet_distance(found, wanted), "fvd_clips": len(features)}
 
 
 def _keep(codec: Codec, clip: Tensor, results: list[Tensor]) -> None:
@@ -177,7 +203,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         "PSNR": lambda row: f"{row['psnr']:.2f}",
         "SSIM": lambda row: f"{row['ssim']:.3f}",
         "LPIPS": lambda row: f"{row['lpips']:.3f}" if "lpips" in row else "-",
-        "FVD": lambda row: f"{row['fvd']:.1f}" if "fvd" in row else "-",
+        "FVD": lambda row: f"{row['fvd']:.1f} (n {row['fvd_clips']})" if "fvd" in row else "-",
         "TFLOP": lambda row: f"{row['tflop']:.2f}",
         "seconds": lambda row: f"{row['seconds']:.2f}",
         "peak MiB": lambda row: f"{row['peak_mib']:,.0f}",

@@ -13,12 +13,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """How long one call takes, the GPU's work included."""
+def seconds(call: Callable[[], object], device: torch.device) -> float:
+    """How long one call takes on `device`, a GPU's work included."""
     start = time.perf_counter()
     call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     return time.perf_counter() - start
 
 
@@ -29,15 +29,15 @@ def flops(call: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
-def peak_memory_mib(call: Callable[[], object]) -> float:
-    """The most memory held during a call, in MiB: of the GPU where there is one, else of this process.
+def peak_memory_mib(call: Callable[[], object], device: torch.device) -> float:
+    """The most memory held during a call, in MiB: of `device` if it is a GPU, else of this process.
 
     Not counted is what came and went before; except where the system cannot tell (anywhere but on Linux).
     """
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
         call()
-        return torch.cuda.max_memory_allocated() / 2**20
+        return torch.cuda.max_memory_allocated(device) / 2**20
     reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
     if reset.exists():
         reset.write_text("5")

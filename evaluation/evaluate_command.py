@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate import PartialState
 from datasets.utils.logging import disable_progress_bar
 
 from vidtwin import __version__
@@ -20,7 +21,7 @@ from vidtwin.training.perceptual import PerceptualLoss
 
 from .clip_scores import Scorer
 from .evaluation_report import summarise, write_clips, write_report
-from .protocols import PROTOCOLS
+from .protocols import FVD_NET, PROTOCOLS
 from .score_run import begin, score_all
 from .sources import videos_of
 
@@ -55,7 +56,8 @@ def evaluate_model(
         raise ValueError(f"{data} holds no video.")
     scorer = _scorer(folder, settings, where)
     identity = _identity(folder, data, settings, scorer)
-    begin(out, identity)
+    with PartialState().main_process_first():
+        begin(out, identity)
     scores = score_all(scorer, data, out, settings.limit, say, settings.quiet)
     if scores is None:
         return None
@@ -85,7 +87,7 @@ def _identity(folder: ModelFolder, data: str, settings: Settings, scorer: Scorer
         "data": data,
         "protocol": PROTOCOLS[settings.protocol].describe(config.image_size, config.num_frames),
         "lpips_net": settings.lpips,
-        "fvd_net": "I3D, Kinetics-400 logits, squashed to 224x224" if settings.fvd else None,
+        "fvd_net": FVD_NET if settings.fvd else None,
         "dtype": str(scorer.model.dtype).removeprefix("torch."),
     }
 

@@ -20,6 +20,7 @@ from vidtwin.modeling_vidtwin.picture import side_by_side
 from vidtwin.modeling_vidtwin.video_io import VideoWriter
 
 from .clip_scores import Scorer
+from .protocols import fvd_note
 from .score_run import Scores
 from .sources import Video
 
@@ -45,8 +46,10 @@ def summarise(scores: Scores, facts: dict[str, Any]) -> dict[str, Any]:
             scores.predictions, scores.references, rounds=_ROUNDS, paired=True
         )
         metrics["fvd_clips"] = len(scores.predictions)
+    note = fvd_note(len(scores.predictions)) if facts["fvd_net"] else None
     return {
         **{name: value for name, value in facts.items() if name != "cost"},
+        "notes": [note] if note else [],
         "n_videos": len({row["video"] for row in scores.rows}),
         "n_clips": len(scores.rows),
         "n_frames": sum(row["frames"] for row in scores.rows),
@@ -62,7 +65,7 @@ def summarise(scores: Scores, facts: dict[str, Any]) -> dict[str, Any]:
 
 def table(summary: dict[str, Any]) -> str:
     """The figures as a Markdown table, with the protocol below."""
-    named = [(LABELS[name], value) for name, value in summary["metrics"].items() if name in LABELS]
+    named = _named(summary)
     heads = ["model", "rate", "numbers a clip", *(label for label, _ in named), "clips"]
     values = [
         summary["model"],
@@ -73,7 +76,25 @@ def table(summary: dict[str, Any]) -> str:
     ]
     rows = [heads, ["---"] * len(heads), values]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([*lines, "", f"Protocol {summary['protocol']}; {summary['n_videos']:,} videos."])
+    below = [f"Protocol {summary['protocol']}; {summary['n_videos']:,} videos.", *summary["notes"]]
+    return "\n".join([*lines, "", "\n\n".join(below)])
+
+
+def _named(summary: dict[str, Any]) -> list[tuple[str, float]]:
+    """The metrics by the names to show, with the network and the number of clips where these differ."""
+    more = {"lpips": f", {summary['lpips_net']}", "fvd": f", I3D, n {summary['metrics'].get('fvd_clips')}"}
+    return [
+        (LABELS[name] + more.get(name, ""), value)
+        for name, value in summary["metrics"].items()
+        if name in LABELS
+    ]
+
+
+def _metric_args(summary: dict[str, Any], metric: str) -> dict[str, Any]:
+    args = {"protocol": summary["protocol"], "n_clips": summary["n_clips"]}
+    if metric == "fvd":
+        args["n_clips"] = summary["metrics"]["fvd_clips"]
+    return args | ({"net": summary[f"{metric}_net"]} if metric in ("lpips", "fvd") else {})
 
 
 def model_index(summary: dict[str, Any]) -> str:
@@ -86,7 +107,7 @@ def model_index(summary: dict[str, Any]) -> str:
             metric_type=name,
             metric_name=LABELS[name],
             metric_value=value,
-            metric_args={"protocol": summary["protocol"], "n_clips": summary["n_clips"]},
+            metric_args=_metric_args(summary, name),
         )
         for name, value in summary["metrics"].items()
         if name in LABELS
@@ -125,7 +146,6 @@ def _write_pair(path: Path, clips: tuple[np.ndarray, np.ndarray], fps: float) ->
 
 def page(summary: dict[str, Any], chosen: dict[str, dict[str, Any]]) -> str:
     """The page to look at: figures, and the chosen clips beside their originals."""
-    named = [(LABELS[name], value) for name, value in summary["metrics"].items() if name in LABELS]
     facts = [
         ("model", summary["model"]),
         ("data", summary["data"]),
@@ -136,7 +156,8 @@ def page(summary: dict[str, Any], chosen: dict[str, dict[str, Any]]) -> str:
         ),
         ("rate", f"{summary['compression_rate']:.4%}, {summary['latent_numbers']:,} numbers a clip"),
         ("refused videos", f"{len(summary['refused']):,}"),
-        *((label, f"{value:.4g}") for label, value in named),
+        *((label, f"{value:.4g}") for label, value in _named(summary)),
+        *(("note", note) for note in summary["notes"]),
     ]
     rows = "\n".join(f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in facts)
     figures = "\n".join(

@@ -161,7 +161,9 @@ class H264Codec(Codec):
 
 
 def _h264(frames: np.ndarray, crf: int, fps: Fraction) -> tuple[int, np.ndarray]:
-    """Bits of the pictures alone, and these as they are decoded, `t y x c`."""
+    """Bits of the pictures alone, and these as they are decoded, `t y x c`; odd sizes grow by an edge."""
+    height, width = frames.shape[1:3]
+    frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     file = BytesIO()
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "slow"})
@@ -174,7 +176,7 @@ def _h264(frames: np.ndarray, crf: int, fps: Fraction) -> tuple[int, np.ndarray]
     file.seek(0)
     with av.open(file, "r") as reader:
         decoded = [frame.to_ndarray(format="rgb24") for frame in reader.decode(video=0)]
-    return 8 * sum(packets), np.stack(decoded)
+    return 8 * sum(packets), np.stack(decoded)[:, :height, :width]
 
 
 def open_codec(spec: str, device: torch.device, fps: float) -> Codec:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vidtwin.metrics.frechet import small_set_note
+from vidtwin.metrics.networks import I3D_LEAST_FRAMES
+
+FVD_NET = "I3D, Kinetics-400 logits, squashed to 224x224"
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -26,3 +31,10 @@ PROTOCOLS = {
     "vidtwin": Protocol("vidtwin", 25.0, 224),  # paper Sec. 4.1
     "vidtok": Protocol("vidtok", 30.0, 256),
 }
+
+
+def fvd_note(clips: int) -> str | None:
+    """What to say of an FVD of so many clips, or of why there is none; None from where on n is enough."""
+    if clips < 2:
+        return f"No FVD: it needs 2 clips of {I3D_LEAST_FRAMES} frames or more, got {clips}."
+    return small_set_note(clips)

@@ -7,13 +7,15 @@ import html
 import json
 import math
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import av
 from scipy.stats import t as student
 
 from vidtwin.modeling_vidtwin.video_io import VideoReader, atomic_path
@@ -29,12 +31,13 @@ QUESTIONS = {
 
 @dataclass(frozen=True)
 class Opinion:
-    """The mean opinion score of a system in one question, half of its 95 % interval, and how many ratings."""
+    """The mean opinion score of a system in one question, half of its 95 % interval, and of how many."""
 
     system: str
     question: str
     mean: float
     half_width: float
+    raters: int
     ratings: int
 
 
@@ -93,58 +96,86 @@ def _shown(path: Path) -> tuple[object, ...]:
 
 
 def _embedded(path: Path) -> str:
-    return f"data:video/mp4;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    """The pictures as they are, but nothing else of the file: titles and comments would tell whose it is."""
+    file = BytesIO()
+    with av.open(path) as source, av.open(file, "w", format="mp4") as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        stream.metadata.clear()
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                copy.mux(packet)
+    return f"data:video/mp4;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def opinions(key: Path, files: Sequence[Path]) -> list[Opinion]:
-    """Mean opinion scores by system and question, with the 95 % interval of Student's t over ratings.
+    """Mean opinion scores by system and question, with the 95 % interval of Student's t over raters' means.
 
-    Raises ValueError for files of another study, of the same rater twice, with answers missing or not 1 to 5.
+    Raises ValueError for a key that is none, and for files of another study, of the same rater twice, with
+    answers missing or not 1 to 5.
     """
-    truth = json.loads(key.read_text(encoding="utf-8"))
-    ratings: dict[tuple[str, str], list[int]] = defaultdict(list)
+    truth = _json(key)
+    if not isinstance(truth, dict) or not {"study", "items"} <= set(truth):
+        raise ValueError(f"{key} is not the key of a page: `vidtwin rate page` writes PAGE.key.json.")
+    means: dict[tuple[str, str], list[float]] = defaultdict(list)
     raters: dict[str, Path] = {}
     for file in files:
         found = _answers(file, truth)
         if found["rater"] in raters:
             raise ValueError(f"{file} is of the same rater as {raters[found['rater']]}.")
         raters[found["rater"]] = file
+        own: dict[tuple[str, str], list[int]] = defaultdict(list)
         for code, answer in found["answers"].items():
             for question in QUESTIONS:
-                ratings[truth["items"][code]["system"], question].append(answer[question])
-    systems = dict.fromkeys(item["system"] for item in truth["items"].values())
-    return [_opinion(system, name, ratings[system, name]) for system in systems for name in QUESTIONS]
+                own[truth["items"][code]["system"], question].append(answer[question])
+        for each, ratings in own.items():
+            means[each].append(fmean(ratings))
+    pairs = Counter(item["system"] for item in truth["items"].values())
+    return [
+        _opinion(system, name, means[system, name], count)
+        for system, count in pairs.items()
+        for name in QUESTIONS
+    ]
 
 
 def _answers(file: Path, truth: dict[str, Any]) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is no JSON of answers ({error}).") from error
+    found = _json(file)
     if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("study") != truth["study"]:
         raise ValueError(f"{file} holds no answers to this study.")
-    if set(found["answers"]) != set(truth["items"]):
-        raise ValueError(f"{file} must rate all {len(truth['items'])} pairs, got {len(found['answers'])}.")
-    for code, answer in found["answers"].items():
-        if set(answer) != set(QUESTIONS) or not set(answer.values()) <= {1, 2, 3, 4, 5}:
+    answers = found.get("answers")
+    if not isinstance(answers, dict) or not isinstance(found.get("rater"), str):
+        raise ValueError(f"{file} must name its rater and hold answers, as the page saves them.")
+    if set(answers) != set(truth["items"]):
+        raise ValueError(f"{file} must rate all {len(truth['items'])} pairs, got {len(answers)}.")
+    for code, answer in answers.items():
+        whole = isinstance(answer, dict) and set(answer) == set(QUESTIONS)
+        if not whole or not all(type(value) is int and 1 <= value <= 5 for value in answer.values()):
             raise ValueError(f"{file} must rate {code} from 1 to 5 in {', '.join(QUESTIONS)}, got {answer}.")
     return found
 
 
-def _opinion(system: str, question: str, values: list[int]) -> Opinion:
-    if len(values) < 2:
-        return Opinion(system, question, fmean(values) if values else math.nan, math.nan, len(values))
-    half = student.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
-    return Opinion(system, question, fmean(values), float(half), len(values))
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is no JSON ({error}).") from error
+
+
+def _opinion(system: str, question: str, means: list[float], pairs: int) -> Opinion:
+    raters = len(means)
+    half = math.nan
+    if raters > 1:
+        half = float(student.ppf(0.975, raters - 1)) * stdev(means) / math.sqrt(raters)
+    mean = fmean(means) if means else math.nan
+    return Opinion(system, question, mean, half, raters, raters * pairs)
 
 
 def table(found: Sequence[Opinion]) -> str:
     """The scores as Markdown, a row for each system."""
     systems = dict.fromkeys(each.system for each in found)
-    lines = [["system", *QUESTIONS, "ratings"], ["---"] * (len(QUESTIONS) + 2)]
+    lines = [["system", *QUESTIONS, "raters", "ratings"], ["---"] * (len(QUESTIONS) + 3)]
     for system in systems:
         own = [each for each in found if each.system == system]
-        lines.append(
-            [system, *(f"{each.mean:.2f} ± {each.half_width:.2f}" for each in own), str(own[0].ratings)]
-        )
+        scores = (f"{each.mean:.2f} ± {each.half_width:.2f}" for each in own)
+        lines.append([system, *scores, str(own[0].raters), str(own[0].ratings)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

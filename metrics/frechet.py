@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 Features = np.ndarray | Sequence[Sequence[float]]
+ENOUGH = 2048
 
 
 def frechet_distance(predictions: Features, references: Features, ddof: int = 1) -> float:
@@ -26,8 +27,24 @@ def frechet_distance(predictions: Features, references: Features, ddof: int = 1)
         (features - mean) / np.sqrt(len(features) - ddof)
         for features, mean in zip((first, second), means, strict=True)
     )
-    root = np.linalg.svd(one @ two.T, compute_uv=False).sum()
+    root = np.linalg.svd(_square(one) @ _square(two).T, compute_uv=False).sum()
     return _distance(means, (np.square(one).sum(), np.square(two).sum()), root)
+
+
+def _square(features: np.ndarray) -> np.ndarray:
+    """A set with the same covariance in no more rows than features."""
+    rows, width = features.shape
+    return np.asarray(np.linalg.qr(features, mode="r")) if rows > width else features
+
+
+def small_set_note(count: int) -> str | None:
+    """What to say of a distance of so few videos, or None."""
+    if count >= ENOUGH:
+        return None
+    return (
+        f"FVD of {count} videos is too high by about 1/n: compare only values of equal n, best of {ENOUGH} "
+        "or more."
+    )
 
 
 def frechet_interval(

@@ -104,11 +104,11 @@ def _pair(predictions: Frames, references: Frames) -> tuple[Tensor, Tensor]:
 
 def unit_range(name: str, frames: Frames) -> Tensor:
     """Frames as float32 or float64 in [0, 1]."""
-    values = torch.as_tensor(frames)
+    values = frames if isinstance(frames, Tensor) else _tensor(name, np.asarray(frames))
     if values.dtype == torch.uint8:
         return values.to(torch.float32) / 255
     if not values.is_floating_point():
-        raise ValueError(f"{name} must be uint8, or float in [0, 1], got {values.dtype}. Convert them first.")
+        raise _wrong_dtype(name, values.dtype)
     values = values.to(torch.promote_types(values.dtype, torch.float32))
     if values.numel() and not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(
@@ -116,3 +116,14 @@ def unit_range(name: str, frames: Frames) -> Tensor:
             "Clamp or rescale them first."
         )
     return values
+
+
+def _tensor(name: str, values: np.ndarray) -> Tensor:
+    """An array of any strides and byte order."""
+    if values.dtype.name not in ("uint8", "float16", "float32", "float64"):
+        raise _wrong_dtype(name, values.dtype)
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("=")))
+
+
+def _wrong_dtype(name: str, dtype: object) -> ValueError:
+    return ValueError(f"{name} must be uint8, or float in [0, 1], got {dtype}. Convert them first.")

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 from transformers.utils import logging
 
-from .frechet import frechet_distance, frechet_interval
+from .frechet import frechet_distance, frechet_interval, small_set_note
 from .functional import Frames, compression_rate, psnr, seam_ratio, ssim, unit_range, video_psnr
 from .networks import i3d_features, load_i3d, load_lpips
 
 logger = logging.get_logger(__name__)
 Row = Sequence[float]
-FVD_ENOUGH = 2048
 _FRAMES_AT_ONCE = 16
+_READY = "features"  # what FVD calls the network it was not told of
 
 
 _PAPER = """@article{wang2024vidtwin,
@@ -41,6 +41,7 @@ class StreamedMetric(evaluate.Metric, ABC):
 
     description = inputs_description = ""
     citation = _PAPER
+    options: tuple[str, ...] = ()
 
     def _info(self) -> evaluate.MetricInfo:
         row = datasets.Sequence(datasets.Value("float64"))
@@ -65,6 +66,10 @@ class StreamedMetric(evaluate.Metric, ABC):
         """What is stored of a batch. Raises ValueError for what the metric cannot take."""
 
     def _compute(self, *, predictions: Any, references: Any, **options: Any) -> dict[str, Any]:
+        unknown = sorted(set(options) - set(self.options))
+        if unknown:
+            known = f"only {', '.join(self.options)}" if self.options else "none"
+            raise ValueError(f"{self.name} has no option {unknown[0]!r} at compute, {known}.")
         return self.result([list(row) for row in predictions], [list(row) for row in references], **options)
 
     @abstractmethod
@@ -74,13 +79,21 @@ class StreamedMetric(evaluate.Metric, ABC):
 
 def paired(predictions: Any, references: Any) -> list[tuple[Any, Any]]:
     """Clips with their references, one by one. Raises ValueError for unequal numbers and for none."""
-    if predictions is None or references is None:
-        raise ValueError("predictions and references must both be given.")
+    for side in (predictions, references):
+        _check_many(side)
     if len(predictions) != len(references) or not len(predictions):
         raise ValueError(
             f"predictions and references must be as many, got {len(predictions)} and {len(references)}."
         )
     return list(zip(predictions, references, strict=True))
+
+
+def _check_many(side: Any) -> None:
+    """Raises ValueError for what is not a batch: nothing, one number, a generator."""
+    if side is None:
+        raise ValueError("predictions and references must both be given.")
+    if not hasattr(side, "__len__") or getattr(side, "shape", None) == ():
+        raise ValueError(f"predictions and references must be arrays or lists, got {type(side).__name__}.")
 
 
 def as_clip(clip: Any) -> Frames:
@@ -233,9 +246,14 @@ def _shape(thing: Any) -> tuple[int, ...]:
 class FvdMetric(StreamedMetric):
     """Frechet video distance of clips, or of features `n d` of any network.
 
+    Options at compute: ddof, 1 unbiased or 0 as the sample; bootstrap, rounds for "interval", in which 95 %
+    of such sets lie.
+
     detector: the path of the I3D file, or a callable with its call; None downloads the file. crop: the
     centre of a clip instead of all of it, squashed.
     """
+
+    options = ("ddof", "bootstrap")
 
     def __init__(
         self,
@@ -247,16 +265,14 @@ class FvdMetric(StreamedMetric):
     ):
         self.crop, self._device = crop, device
         self._detector: Any = detector
-        self._net = "features"
+        self._nets: set[str] = set()
         super().__init__(*args, **kwargs)
 
     def rows(self, predictions: Any, references: Any) -> list[tuple[Row, Row]]:
         """Features of both sides; the shorter side is filled with empty rows."""
-        sides = [
-            [self._features(each) for each in side] for side in (predictions, references) if side is not None
-        ]
-        if len(sides) < 2:
-            raise ValueError("predictions and references must both be given.")
+        for side in (predictions, references):
+            _check_many(side)
+        sides = [[self._features(each) for each in side] for side in (predictions, references)]
         longest = max(map(len, sides))
         first, second = ([*side, *[[]] * (longest - len(side))] for side in sides)
         return list(zip(first, second, strict=True))
@@ -264,12 +280,14 @@ class FvdMetric(StreamedMetric):
     def _features(self, thing: Any) -> list[float]:
         values = thing if isinstance(thing, Tensor) else np.asarray(thing)
         if values.ndim == 1:
+            if not len(values) or np.asarray(values).dtype.kind not in "iuf":
+                raise ValueError(f"features of a video must be numbers, one or more, got {thing!r}.")
+            self._nets.add(_READY)
             return [float(value) for value in values]
         if self._detector is None or isinstance(self._detector, str):
             self._detector = load_i3d(self._detector, self._device)
-            self._net = "I3D, Kinetics-400 logits"
-        elif self._net == "features":
-            self._net = type(self._detector).__name__
+        own = isinstance(self._detector, torch.jit.ScriptModule)
+        self._nets.add("I3D, Kinetics-400 logits" if own else type(self._detector).__name__)
         return i3d_features(self._detector, as_clip(values), self.crop).tolist()
 
     def result(
@@ -280,23 +298,23 @@ class FvdMetric(StreamedMetric):
         bootstrap: int = 0,
         **options: Any,
     ) -> dict:
-        """ddof: 1 unbiased, 0 as the sample. bootstrap: rounds for "interval", the middle 95 %."""
         first, second = ([row for row in side if row] for side in (predictions, references))
-        fewest = min(len(first), len(second))
-        if fewest < FVD_ENOUGH:
-            logger.warning(
-                f"FVD of {fewest} videos is too high by about 1/n: compare only values of equal n, best of "
-                f"{FVD_ENOUGH} or more."
-            )
+        nets, self._nets = sorted(self._nets), set()
+        if note := small_set_note(min(len(first), len(second))):
+            logger.warning(note)
         found = {
             "fvd": frechet_distance(first, second, ddof),
             "n_predictions": len(first),
             "n_references": len(second),
-            "net": self._net,
+            "net": " and ".join(nets),
             "ddof": ddof,
             "units": "squared feature units, 0 is equal",
             "protocol": "224x224, " + ("centre crop" if self.crop else "squashed"),
         }
+        if nets in ([], [_READY]):
+            found["net"], found["protocol"] = _READY, "features as they were given"
+        if bootstrap < 0:
+            raise ValueError(f"bootstrap must be a number of rounds from 0 up, got {bootstrap}.")
         if bootstrap:
             found["interval"] = frechet_interval(first, second, ddof, bootstrap)
         return found

@@ -10,6 +10,7 @@ from vidtwin.evaluation.compare_command import CompareSettings, Judges, compare,
 from vidtwin.evaluation.peers import Codec
 from vidtwin.metrics.frechet import frechet_distance
 from vidtwin.metrics.networks import i3d_features
+from vidtwin.modeling_vidtwin.model_folder import find_model
 
 diffusers = pytest.importorskip(
     "diffusers", reason="the newest diffusers needs a newer huggingface_hub", exc_type=ImportError
@@ -46,6 +47,8 @@ def test_every_codec_has_a_row_and_h264_the_first_ones_bits(folder):
     assert [row["codec"] for row in rows] == [*specs, f"h264:{16 * rows[0]['latent_numbers']}"]
     assert [(row["frames_in"], row["frames_out"]) for row in rows] == [(8, 8)] * 3
     assert all(row["seconds"] > 0 and row["psnr"] > 0 for row in rows)
+    config = find_model(specs[0]).config()
+    assert rows[0]["latent_numbers"] == config.num_latents and rows[0]["rate"] == config.compression_rate
     assert rows[0]["tflop"] > 0 and rows[1]["tflop"] > 0 and rows[2]["tflop"] == 0
     written = json.loads((folder / "out" / "compare.json").read_text())
     assert written["rows"] == rows and written["n_clips"] == 2
@@ -56,6 +59,47 @@ def test_lost_frames_are_told_and_the_others_compared():
     row = measure(Loser(), [torch.rand(16, 3, 32, 32) * 2 - 1])
     assert (row["frames_in"], row["frames_out"]) == (16, 13) and row["psnr"] == pytest.approx(80, abs=1e-3)
     assert "| 13 of 16 |" in table([row])
+
+
+def test_seconds_are_the_median_of_the_clips(monkeypatch):
+    times = iter([5.0, 1.0, 3.0])
+
+    def timed(call, device):
+        call()
+        return next(times)
+
+    monkeypatch.setattr("vidtwin.evaluation.compare_command.seconds", timed)
+    clips = [torch.rand(16, 3, 32, 32) * 2 - 1 for _ in range(3)]
+    row = measure(Loser(), clips)
+    assert row["seconds"] == 3
+    assert (row["latent_numbers"], row["rate"]) == (10, 10 / clips[0].numel())
+
+
+def test_a_video_that_cannot_be_read_is_told_and_left_out(folder):
+    (folder / "videos" / "0.mp4").write_bytes(b"no video")
+    said = []
+    settings = CompareSettings(clips=2, num_frames=4, image_size=32)
+    compare([str(folder / "tiny")], str(folder / "videos"), folder / "out", settings, CPU, said.append)
+    assert said[0].startswith("left out: ") and "0.mp4" in said[0]
+    assert json.loads((folder / "out" / "compare.json").read_text())["n_clips"] == 2
+
+
+def test_the_networks_and_the_number_of_clips_stand_with_the_figures(folder, monkeypatch):
+    def pooled(x, **_):
+        return torch.nn.functional.adaptive_avg_pool3d(x, (1, 2, 2)).flatten(1)
+
+    monkeypatch.setattr("vidtwin.evaluation.compare_command.load_i3d", lambda *_: pooled)
+    settings = CompareSettings(clips=2, num_frames=9, image_size=32, fvd="hub")
+    for number in range(2):
+        make_video(folder / "videos" / f"long{number}.mp4", smooth_frames(9 + number), 25)
+    compare(["h264:90000"], str(folder / "videos"), folder / "out", settings, CPU, lambda _: None)
+    text = (folder / "out" / "compare.md").read_text()
+    assert "(n 2) |" in text and "FVD by I3D, Kinetics-400 logits, squashed to 224x224" in text
+    assert "FVD of 2 videos is too high" in text
+    settings = CompareSettings(clips=1, num_frames=9, image_size=32, fvd="hub")
+    compare(["h264:90000"], str(folder / "videos"), folder / "one", settings, CPU, lambda _: None)
+    text = (folder / "one" / "compare.md").read_text()
+    assert "No FVD: it needs 2 clips of 9 frames or more, got 1." in text
 
 
 def test_operations_are_counted():

@@ -22,7 +22,7 @@ from vidtwin.evaluation.evaluation_report import (
 )
 from vidtwin.evaluation.score_run import Scores
 from vidtwin.evaluation.sources import Video
-from vidtwin.metrics.frechet import frechet_distance
+from vidtwin.metrics.frechet import frechet_distance, small_set_note
 from vidtwin.modeling_vidtwin.video_io import read_video
 
 FACTS = {
@@ -31,6 +31,8 @@ FACTS = {
     "protocol": "vidtwin",
     "compression_rate": 0.002046,
     "latent_numbers": 4928,
+    "lpips_net": "vgg",
+    "fvd_net": None,
     "cost": {"device": "cpu"},
 }
 ROWS = [
@@ -56,9 +58,30 @@ def test_the_summary_has_means_over_clips_and_counts():
 
 def test_fvd_is_that_of_the_features_with_its_interval():
     found = scores(12)
-    metrics = summarise(found, FACTS)["metrics"]
+    summary = summarise(found, {**FACTS, "fvd_net": "I3D"})
+    metrics = summary["metrics"]
     assert metrics["fvd"] == pytest.approx(frechet_distance(found.predictions, found.references))
     assert metrics["fvd_interval"][0] < metrics["fvd_interval"][1] and metrics["fvd_clips"] == 12
+    assert summary["notes"] == [small_set_note(12)]
+
+
+def test_an_fvd_that_was_asked_for_and_cannot_be_is_told():
+    summary = summarise(scores(1), {**FACTS, "fvd_net": "I3D"})
+    assert "fvd" not in summary["metrics"]
+    assert summary["notes"] == ["No FVD: it needs 2 clips of 9 frames or more, got 1."]
+    assert summarise(scores(), FACTS)["notes"] == []
+
+
+def test_networks_and_numbers_of_clips_stand_beside_the_figures():
+    found = scores(12)
+    found.rows = [{**row, "lpips": 0.1} for row in ROWS]
+    summary = summarise(found, {**FACTS, "fvd_net": "I3D at 224"})
+    for text in (table(summary), page(summary, chosen_clips(found.rows))):
+        assert "LPIPS, vgg" in text and "FVD, I3D, n 12" in text and "FVD of 12 videos is too high" in text
+    index = yaml.safe_load(model_index(summary))["model-index"]
+    args = {each.metric_type: each.metric_args for each in model_index_to_eval_results(index)[1]}
+    assert (args["fvd"]["net"], args["fvd"]["n_clips"]) == ("I3D at 224", 12)
+    assert args["lpips"]["net"] == "vgg" and "net" not in args["psnr"]
 
 
 def test_the_table_names_model_rate_and_protocol():

@@ -1,6 +1,7 @@
 """Frechet distances: known values, invariances, and the same from statistics that were streamed."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +155,12 @@ def test_the_reference_values_are_met(clips_folder: Path, case: str) -> None:
     assert frechet_distance(first, second, ddof=0) == pytest.approx(values["fd_ddof0"], rel=1e-7)
     streamed = frechet_of_statistics(statistics(first, 3), statistics(second, 5))
     assert streamed == pytest.approx(values["fd_ddof1"], rel=1e-7)
+
+
+def test_many_videos_of_few_features_are_fast_and_the_same() -> None:
+    """The decomposition is as large as the features, not as the videos."""
+    first, second = features(30_000, 8, seed=3), features(20_000, 8, seed=4)
+    started = time.perf_counter()
+    found = frechet_distance(first, second)
+    assert time.perf_counter() - started < 5
+    assert found == pytest.approx(frechet_of_statistics(statistics(first), statistics(second)))

@@ -169,3 +169,10 @@ def test_real_clips_score_as_in_the_reference_implementations(clips_folder: Path
     exact = ssim(found / 255.0, wanted / 255.0)
     assert exact.mean().item() == pytest.approx(values["ssim_vidtok"], abs=1e-5)
     assert exact.tolist() == pytest.approx(values["ssim_per_frame_vidtok"], abs=1e-5)
+
+
+def test_arrays_of_any_strides_and_byte_order_will_do() -> None:
+    frames = np.random.default_rng(0).random((3, 12, 14, 3))
+    turned = frames[:, ::-1, ::-1]
+    assert torch.equal(psnr(turned, frames), psnr(turned.copy(), frames))
+    assert torch.equal(psnr(turned.astype(">f8"), frames), psnr(turned.copy(), frames))

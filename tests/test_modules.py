@@ -1,5 +1,8 @@
 """What the evaluate modules answer, and what they refuse."""
 
+import ast
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import evaluate
@@ -9,9 +12,8 @@ import torch
 from torch import nn
 
 from vidtwin.metrics import path
-from vidtwin.metrics.frechet import frechet_distance
+from vidtwin.metrics.frechet import ENOUGH, frechet_distance
 from vidtwin.metrics.functional import psnr, ssim, video_psnr
-from vidtwin.metrics.modules import FVD_ENOUGH
 from vidtwin.metrics.networks import i3d_features
 
 
@@ -105,7 +107,7 @@ def test_fvd_of_clips_is_that_of_their_features(tmp_path):
 def test_fvd_warns_of_few_videos(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr("vidtwin.metrics.modules.logger.warning", said.append)
-    features = np.random.default_rng(0).normal(size=(FVD_ENOUGH, 2))
+    features = np.random.default_rng(0).normal(size=(ENOUGH, 2))
     load("fvd", tmp_path).compute(predictions=features, references=features)
     assert said == []
     load("fvd", tmp_path).compute(predictions=features[1:], references=features)
@@ -136,9 +138,12 @@ def test_seams_are_where_the_clips_meet(tmp_path):
         (clips()[0], clips()[0], r"a clip must be \(frames, height, width, 3\), got \(16, 20, 3\)"),
         (clips()[..., :1], clips()[..., :1], "a clip must be"),
         (clips(), clips(size=(4, 16, 24, 3)), r"\(4, 16, 20, 3\) and \(4, 16, 24, 3\)"),
-        (clips().astype(int), clips(), r"uint8, or float in \[0, 1\], got torch.int64"),
+        (clips().astype(int), clips(), r"uint8, or float in \[0, 1\], got int64"),
         (clips() * 1.0, clips(), r"got float in \[0, 255\]"),
         ([], [], "must be as many"),
+        (iter(clips()), clips(), "arrays or lists, got"),
+        (3, clips(), "arrays or lists, got int"),
+        (clips().astype(object), clips(), r"uint8, or float in \[0, 1\], got object"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(tmp_path, name, predictions, references, message):
@@ -159,3 +164,56 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path, name, predictions, referen
 def test_shapes_may_be_arrays_and_a_latent_may_stand_alone(tmp_path, latents, clip):
     found = load("compression_rate", tmp_path).compute(predictions=latents, references=clip)
     assert found["compression_rate"] == pytest.approx(16 * 4 * 49 / (16 * 3 * 224 * 224))
+
+
+def test_fvd_tells_whether_it_computed_the_features_itself(tmp_path):
+    """One module used for both in turn."""
+    metric = load("fvd", tmp_path, detector=pooled)
+    many = list(clips(3, size=(9, 16, 20, 3)))
+    assert metric.compute(predictions=many, references=many)["protocol"] == "224x224, squashed"
+    features = np.random.default_rng(0).normal(size=(3, 24))
+    ready = metric.compute(predictions=features, references=features)
+    assert (ready["net"], ready["protocol"]) == ("features", "features as they were given")
+    mixed = metric.compute(predictions=many, references=features)
+    assert mixed["net"] == "features and function"
+
+
+@pytest.mark.parametrize(
+    ("features", "options", "message"),
+    [
+        ([[], [1.0, 2.0]], {}, "must be numbers, one or more"),
+        ([["a", "b"]] * 2, {}, "must be numbers"),
+        ([[1.0], [2.0]], {"bootstrap": -1}, "from 0 up, got -1"),
+        ([[1.0], [2.0]], {"rounds": 3}, "fvd has no option 'rounds' at compute, only ddof, bootstrap"),
+        (iter([[1.0]]), {}, "arrays or lists"),
+    ],
+)
+def test_features_and_options_that_do_not_fit_are_refused(tmp_path, features, options, message):
+    with pytest.raises(ValueError, match=message):
+        load("fvd", tmp_path).compute(predictions=features, references=[[1.0], [2.0]], **options)
+
+
+def test_an_unknown_option_is_not_ignored(tmp_path):
+    with pytest.raises(ValueError, match="psnr has no option 'data_range' at compute, none"):
+        load("psnr", tmp_path).compute(predictions=clips(), references=clips(), data_range=255)
+
+
+WORKER = """
+import sys, time, numpy as np, evaluate, vidtwin.metrics
+rank, cache = int(sys.argv[1]), sys.argv[2]
+metric = evaluate.load("psnr", num_process=2, process_id=rank, experiment_id="x", cache_dir=cache)
+clips = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 16, 20, 3), dtype=np.uint8)
+for clip in range(rank, 5, 2):
+    metric.add(prediction=clips[0, clip], reference=clips[1, clip])
+print(metric.compute())
+"""
+
+
+@pytest.mark.slow
+def test_two_real_processes_give_the_numbers_of_one(tmp_path):
+    first, second = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 16, 20, 3), dtype=np.uint8)
+    alone = load("psnr", tmp_path / "one").compute(predictions=first, references=second)
+    commands = [[sys.executable, "-c", WORKER, str(rank), str(tmp_path / "two")] for rank in (0, 1)]
+    workers = [subprocess.Popen(each, stdout=subprocess.PIPE, text=True) for each in commands]
+    said = [worker.communicate(timeout=120)[0].strip().splitlines()[-1] for worker in workers]
+    assert said[1] == "None" and ast.literal_eval(said[0]) == pytest.approx(alone)

@@ -73,7 +73,11 @@ def test_a_vidtwin_model_is_its_own_reconstruction(tiny_model, tmp_path):
     codec = open_codec(str(tmp_path / "tiny"), CPU, FPS)
     torch.testing.assert_close(codec.reconstruct(clip(4)), tiny_model(clip(4)[None]).reconstruction[0])
     assert codec.reconstruct(clip(3)).shape[0] == 3
-    assert codec.numbers == tiny_model.config.num_latents
+    config = tiny_model.config
+    assert codec.numbers == config.num_latents
+    (queries, _, height, width), (frames, _, sides) = config.structure_shape, config.dynamics_shape
+    halves = [-(-size // 2) for size in (queries, height, width, frames, sides)]
+    assert codec.tokens == halves[0] * halves[1] * halves[2] + halves[3] * halves[4] > 2
     with pytest.raises(ValueError, match="takes 4 frames of 32 pixels, got 4 of 48"):
         codec.reconstruct(clip(4, 48))
 
@@ -95,6 +99,13 @@ def test_h264_spends_no_more_than_its_bits(bits, monkeypatch):
     found = codec.reconstruct(clip() * 0.5 + torch.from_numpy(noise).float() - 0.2)
     assert found.shape == (16, 3, 32, 32) and spent[-1] <= bits
     assert codec.rate(clip()) == spent[-1] / (8 * 16 * 3 * 32 * 32)
+
+
+def test_h264_takes_odd_sizes():
+    odd = clip(4, 32)[..., :31, :29]
+    codec = H264Codec(200_000, FPS)
+    found = codec.reconstruct(odd)
+    assert found.shape == odd.shape and (found - odd).abs().mean() < 0.05
 
 
 def test_bits_that_are_too_few_are_overspent_and_told():

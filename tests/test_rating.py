@@ -1,14 +1,18 @@
 """The rating page is blinded, shuffled, works in a browser, and its answers become mean opinion scores."""
 
+import base64
 import json
 import re
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from video_maker import make_video, smooth_frames
 
 from vidtwin.evaluation import rating
 from vidtwin.evaluation.rating import FORMAT, QUESTIONS, key_of, opinions, table, write_page
+from vidtwin.modeling_vidtwin.video_io import read_video
 
 
 @pytest.fixture
@@ -53,11 +57,12 @@ def test_scores_are_means_with_students_interval(study):
     ]
     found = {(each.system, each.question): each for each in opinions(key_of(study / "page.html"), files)}
     ours = found["ours", "temporal"]
-    assert (ours.mean, ours.ratings) == (4.5, 4)
-    assert ours.half_width == pytest.approx(3.1824 * (1 / 3) ** 0.5 / 2, abs=1e-3)
+    assert (ours.mean, ours.raters, ours.ratings) == (4.5, 2, 4)
+    # Two raters, however many pairs each rated: Student's t with one degree of freedom.
+    assert ours.half_width == pytest.approx(12.7062 * 0.5**0.5 / 2**0.5, abs=1e-3)
     assert found["theirs", "detail"].half_width == 0
     text = table(list(found.values()))
-    assert "| theirs | 2.00 ± 0.00 | 2.00 ± 0.00 | 2.00 ± 0.00 | 4 |" in text
+    assert "| theirs | 2.00 ± 0.00 | 2.00 ± 0.00 | 2.00 ± 0.00 | 2 | 4 |" in text
 
 
 def test_answers_that_do_not_fit_are_refused_by_file(study):
@@ -69,6 +74,11 @@ def test_answers_that_do_not_fit_are_refused_by_file(study):
     for change, message in (
         ({"study": "other"}, "no answers to this study"),
         ({"answers": {}}, "must rate all 4 pairs, got 0"),
+        ({"answers": None}, "must name its rater and hold answers"),
+        ({"rater": 3}, "must name its rater and hold answers"),
+        ({"answers": dict.fromkeys(content["answers"], 3)}, "from 1 to 5"),
+        ({"answers": dict.fromkeys(content["answers"], dict.fromkeys(QUESTIONS, True))}, "from 1 to 5"),
+        ({"answers": dict.fromkeys(content["answers"], dict.fromkeys(QUESTIONS, [3]))}, "from 1 to 5"),
         ({"answers": {code: dict.fromkeys(QUESTIONS, 6) for code in content["answers"]}}, "from 1 to 5"),
     ):
         (study / "bad.json").write_text(json.dumps({**content, **change}))
@@ -77,6 +87,8 @@ def test_answers_that_do_not_fit_are_refused_by_file(study):
     (study / "bad.json").write_text("{")
     with pytest.raises(ValueError, match=r"bad\.json is no JSON"):
         opinions(key, [study / "bad.json"])
+    with pytest.raises(ValueError, match=r"a\.json is not the key of a page"):
+        opinions(good, [good])
 
 
 def test_missing_copies_are_named(study):
@@ -98,9 +110,42 @@ def test_a_second_page_does_not_make_the_first_ones_answers_worthless(study):
         write_page(study / "originals", {"ours": study / "a"}, study / "page.html", "Rate")
 
 
-def test_one_rating_has_no_interval():
-    assert rating._opinion("ours", "detail", [4]).ratings == 1
-    assert "4.00 ± nan" in table([rating._opinion("ours", name, [4]) for name in QUESTIONS])
+def test_one_rater_has_no_interval():
+    assert "4.00 ± nan" in table([rating._opinion("ours", name, [4], 3) for name in QUESTIONS])
+
+
+def test_pairs_are_in_the_order_of_their_random_names(tmp_path):
+    """Not that of the systems, which would tell whose they are."""
+    for folder in ("originals", "a", "b"):
+        (tmp_path / folder).mkdir()
+        for number in range(8):
+            make_video(tmp_path / folder / f"{number}.mp4", smooth_frames(2), 25)
+    systems = {"ours": tmp_path / "a", "theirs": tmp_path / "b"}
+    write_page(tmp_path / "originals", systems, tmp_path / "page.html", "Rate")
+    ids = [item["id"] for item in embedded(tmp_path / "page.html")["items"]]
+    assert len(ids) == 16 and ids == sorted(ids)
+
+
+def test_what_a_file_says_of_itself_stays_out_of_the_page(study):
+    """The pictures stay bit for bit."""
+    source, told = study / "b" / "two.mp4", study / "told.mp4"
+    with av.open(source) as reader, av.open(told, "w") as writer:
+        writer.metadata["comment"] = "made by theirs"
+        stream = writer.add_stream_from_template(reader.streams.video[0])
+        for packet in reader.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                writer.mux(packet)
+    told.replace(source)
+    assert b"made by theirs" in source.read_bytes()
+    write_page(study / "originals", {"theirs": study / "b"}, study / "other.html", "Rate")
+    found = embedded(study / "other.html")
+    copies = [base64.b64decode(item["copy"].partition(",")[2]) for item in found["items"]]
+    assert not any(b"theirs" in copy for copy in copies)
+    (study / "copy.mp4").write_bytes(copies[0])
+    kept, rate = read_video(study / "copy.mp4")
+    wanted, wanted_rate = read_video(study / "b" / "one.mp4")
+    assert np.array_equal(kept, wanted) and rate == wanted_rate
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,18 +17,18 @@ import typer
 from typer.core import TyperCommand
 
 from . import __version__
+from .evaluate_cli import evaluate_app
 from .failures import one_line_errors
 from .metrics_cli import metrics_app
+from .options import BatchSize, Device, Dtype, Fit, Model, Quiet, Revision, Seed, choose, set_up
 from .rate_cli import rate_app
 from .shards_cli import shards_app
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from tqdm import tqdm
 
     from .modeling_vidtwin import VidTwinVideoProcessor
-    from .modeling_vidtwin.model_folder import ModelFolder
     from .modeling_vidtwin.video_io import VideoReader, VideoWriter
 
 app = typer.Typer(
@@ -61,24 +61,6 @@ StripOut = Annotated[
     Path | None,
     typer.Option(metavar="PNG", help="Write a picture too: the same four as rows, frames across the video."),
 ]
-Fit = Annotated[
-    Literal["crop", "pad", "squash"],
-    typer.Option(
-        help="How a frame becomes the model's square: keep the centre, add bars (cut away again), or distort."
-    ),
-]
-BatchSize = Annotated[int, typer.Option(min=1, help="Clips in the model at once.")]
-Model = Annotated[str, typer.Option(help="A bundled model's name, a folder, or a Hub id such as org/name.")]
-Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")]
-Device = Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1 ...")]
-Dtype = Annotated[
-    Literal["auto", "float32", "bfloat16", "float16"],
-    typer.Option(help="Numbers to compute in; auto is bfloat16 where it is fast, else float32."),
-]
-Seed = Annotated[
-    int, typer.Option(help="Seed of random numbers; latents are posterior means, which need none.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no remarks.")]
 
 
 def main(*command: str) -> None:
@@ -86,6 +68,7 @@ def main(*command: str) -> None:
     app([*command, *sys.argv[1:]], prog_name="vidtwin")
 
 
+app.add_typer(evaluate_app)
 app.add_typer(shards_app, name="shards")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(rate_app, name="rate")
@@ -132,7 +115,7 @@ def reconstruct(
     """
     if side_by_side and part != "all":
         raise typer.BadParameter("--side-by-side shows every part; leave --part out.")
-    say = _set_up(seed, quiet)
+    say = set_up(seed, quiet)
     from .metrics.frame_scores import FrameScores
     from .modeling_vidtwin import long_video, picture
     from .modeling_vidtwin.model_folder import find_model
@@ -148,7 +131,7 @@ def reconstruct(
         VideoWriter(video_out, reader.fps) as writer,
     ):
         folder = find_model(model, revision)
-        network, processor = folder.load(*_choose(folder, device, dtype, say)), folder.processor(fit)
+        network, processor = folder.load(*choose(folder, device, dtype, say)), folder.processor(fit)
         say(_source(reader, processor))
         with _progress(reader, reader.info.num_frames, quiet) as frames:
             for pictures in long_video.reconstruct_parts(network, processor, frames, parts, batch_size):
@@ -187,7 +170,7 @@ def encode(
 
     The file holds the posterior means and what `vidtwin decode` needs to make the video again.
     """
-    say = _set_up(seed, quiet)
+    say = set_up(seed, quiet)
     from .modeling_vidtwin import VidTwinEncoderModel, long_video
     from .modeling_vidtwin.latents_file import VideoLatents
     from .modeling_vidtwin.model_folder import find_model
@@ -196,7 +179,7 @@ def encode(
     _keep_apart([video_in], [latents_out])
     with VideoReader(video_in) as reader, _file_to_write(latents_out) as file:
         folder = find_model(model, revision)
-        network = folder.load(*_choose(folder, device, dtype, say), VidTwinEncoderModel)
+        network = folder.load(*choose(folder, device, dtype, say), VidTwinEncoderModel)
         processor = folder.processor(fit)
         view = processor.view(reader.info.height, reader.info.width)
         say(_source(reader, processor))
@@ -237,7 +220,7 @@ def decode(
 
     OUT has the number of frames and the rate of the video that was encoded.
     """
-    say = _set_up(seed, quiet)
+    say = set_up(seed, quiet)
     from .modeling_vidtwin import long_video
     from .modeling_vidtwin.latents_file import VideoLatents
     from .modeling_vidtwin.model_folder import find_model
@@ -249,7 +232,7 @@ def decode(
         folder = find_model(model, revision)
         if not force:
             latents.check_model(folder)
-        network, processor = folder.load(*_choose(folder, device, dtype, say)), folder.processor()
+        network, processor = folder.load(*choose(folder, device, dtype, say)), folder.processor()
         view = processor.view(latents.height, latents.width, fit="pad")
         frames = long_video.decode_latents(
             network, processor, latents.structure, latents.dynamics, latents.num_frames, batch_size
@@ -280,7 +263,7 @@ def swap(
 
     Frames are paired in order: the result has the dynamics video's rate and ends with the shorter of the two.
     """
-    say = _set_up(seed, quiet)
+    say = set_up(seed, quiet)
     from .modeling_vidtwin import long_video
     from .modeling_vidtwin.model_folder import find_model
     from .modeling_vidtwin.video_io import VideoReader, VideoWriter
@@ -292,7 +275,7 @@ def swap(
         VideoWriter(video_out, dynamics.fps) as writer,
     ):
         folder = find_model(model, revision)
-        network, processor = folder.load(*_choose(folder, device, dtype, say)), folder.processor(fit)
+        network, processor = folder.load(*choose(folder, device, dtype, say)), folder.processor(fit)
         say(_source(structure, processor))
         say(_source(dynamics, processor))
         with _progress(dynamics, dynamics.info.num_frames, quiet) as frames:
@@ -355,7 +338,7 @@ def convert(
     """
     if base and not to_released:
         raise typer.BadParameter("--base goes with --to-released.")
-    say = _set_up(0, quiet=False)
+    say = set_up(0, quiet=False)
     import torch
 
     from .modeling_vidtwin import VidTwinVideoProcessor, conversion
@@ -377,94 +360,6 @@ def convert(
         VidTwinVideoProcessor.from_config(model.config).save_pretrained(folder)
     say(f"heads: {heads[0]} of the transformers, {heads[1]} of the Q-Former; no tensor tells them")
     say(f"{target}: {model.num_parameters():,} parameters; `vidtwin info {target}` tells more")
-
-
-@app.command()
-@one_line_errors
-def evaluate(
-    model: Annotated[str, typer.Argument(help="A bundled model's name, a folder, or a Hub id.")],
-    data: Annotated[
-        str, typer.Argument(help="A folder of videos, a csv (path), tars, or hf://datasets/NAME/*.tar.")
-    ],
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder for the report; one that was begun goes on.")
-    ],
-    protocol: Annotated[
-        Literal["vidtwin", "vidtok"],
-        typer.Option(help="vidtwin: 25 fps, 224 pixels; vidtok: 30 fps, 256 pixels."),
-    ] = "vidtwin",
-    lpips: Annotated[
-        Literal["vgg", "alex", "squeeze"] | None, typer.Option(help="Measure LPIPS too, by this network.")
-    ] = None,
-    fvd: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Measure FVD too: the I3D TorchScript file, or hub.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Videos at most.")] = None,
-    batch_size: BatchSize = 4,
-    revision: Revision = None,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    quiet: Quiet = False,
-) -> None:
-    """Measure a model on many videos: PSNR, SSIM, LPIPS, FVD.
-
-    DIR gets summary.json, scores of every clip (csv, parquet), table.md, entries for a model card, and
-    index.html with the best, the median and the worst clip. In several processes: accelerate launch -m
-    vidtwin evaluate ...
-    """
-    say = _set_up(0, quiet)
-    from .evaluation.evaluate_command import Settings, evaluate_model
-    from .evaluation.evaluation_report import table
-    from .modeling_vidtwin.model_folder import find_model
-
-    folder = find_model(model, revision)
-    settings = Settings(protocol, lpips, fvd, limit, batch_size, quiet)
-    summary = evaluate_model(folder, data, out, settings, _choose(folder, device, dtype, say), say)
-    if summary:
-        typer.echo(table(summary))
-        say(f"{out / 'index.html'}: the page to look at; {len(summary['refused'])} videos refused")
-
-
-@app.command()
-@one_line_errors
-def compare(
-    codecs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="CODEC...",
-            help="VidTwin models, and KIND:SOURCE with a kind of wan, ltx, cogvideox, cosmos, mochi, "
-            "hunyuanvideo, vidtok (diffusers) or emu3 and a folder, a Hub id, or random weights for the cost "
-            "alone: ltx:random.",
-        ),
-    ],
-    data: Annotated[str, typer.Option(help="As in vidtwin evaluate.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for compare.json and compare.md.")],
-    protocol: Annotated[
-        Literal["vidtwin", "vidtok"], typer.Option(help="As in vidtwin evaluate.")
-    ] = "vidtwin",
-    clips: Annotated[int, typer.Option(min=1, help="Clips, the first of each video.")] = 8,
-    image_size: Annotated[
-        int | None, typer.Option(min=16, help="Pixels of the square, the protocol's if left out.")
-    ] = None,
-    lpips: Annotated[
-        Literal["vgg", "alex", "squeeze"] | None, typer.Option(help="Measure LPIPS too, by this network.")
-    ] = None,
-    fvd: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Measure FVD too: the I3D TorchScript file, or hub.")
-    ] = None,
-    device: Device = "auto",
-) -> None:
-    """Compare codecs on the same clips: quality, rate, frames that come back, operations, seconds, memory.
-
-    A last row is H.264 at as many bits as the first codec's latents have at 16 bits a number.
-    """
-    say = _set_up(0, quiet=False)
-    from .evaluation.compare_command import CompareSettings, table
-    from .evaluation.compare_command import compare as compare_codecs
-    from .modeling_vidtwin.model_folder import choose_device
-
-    settings = CompareSettings(protocol, clips, image_size=image_size, lpips=lpips, fvd=fvd)
-    typer.echo(table(compare_codecs(codecs, data, out, settings, choose_device(device), say)))
 
 
 class _ResumeCommand(TyperCommand):
@@ -494,33 +389,6 @@ def train(
     from .training.command import train_recipe
 
     train_recipe(recipe, output_dir, resume == "last" or resume or False, overrides or [])
-
-
-def _set_up(seed: int, quiet: bool) -> Callable[[str], None]:
-    """Seeds torch, silences libraries as asked, and gives back what prints remarks."""
-    import torch
-    from huggingface_hub.utils import disable_progress_bars
-    from transformers.utils import logging
-
-    torch.manual_seed(seed)
-    logging.disable_progress_bar()  # loading weights takes a moment
-    if quiet:
-        disable_progress_bars()
-        logging.set_verbosity_error()
-        return lambda _: None
-    return typer.echo
-
-
-def _choose(
-    folder: ModelFolder, device: str, dtype: str, say: Callable[[str], None]
-) -> tuple[torch.device, torch.dtype]:
-    """The device and dtype to compute with, printed."""
-    from .modeling_vidtwin.model_folder import choose_device, choose_dtype
-
-    chosen_device = choose_device(device)
-    chosen_dtype, reason = choose_dtype(dtype, chosen_device)
-    say(f"model {folder.name} on {chosen_device} in {str(chosen_dtype).removeprefix('torch.')} ({reason})")
-    return chosen_device, chosen_dtype
 
 
 def _keep_apart(inputs: Sequence[Path | None], outputs: Sequence[Path | None]) -> None:
