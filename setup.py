@@ -13,7 +13,7 @@ PACKAGE_DATA = {
     "vidtwin.modeling_vidtwin": ["bundled/*", "bundled/*/*"],
     "vidtwin.training": ["recipes/*.yaml"],
     "vidtwin.metrics": ["*/*.py", "*/README.md"],
-    "vidtwin.hub_cards": ["templates/*.md"],
+    "vidtwin.hub_cards": ["*.md", "templates/*"],
     "vidtwin.evaluation": ["templates/*.html"],
 }
 

@@ -84,7 +84,7 @@ def measure(scale: str, dtype: torch.dtype, compiled: bool, pairs: int, device: 
     rows = []
     for part in PARTS:
         ours[part](), textbook[part]()  # warm up, and compile
-        times = [(seconds(ours[part]), seconds(textbook[part])) for _ in range(pairs)]
+        times = [(seconds(ours[part], device), seconds(textbook[part], device)) for _ in range(pairs)]
         rows.append(
             {
                 "scale": scale,
@@ -94,7 +94,7 @@ def measure(scale: str, dtype: torch.dtype, compiled: bool, pairs: int, device: 
                 "seconds": median(first for first, _ in times),
                 "textbook_seconds": median(second for _, second in times),
                 "speed_ratio": median(second / first for first, second in times),
-                "peak_memory_mib": peak_memory_mib(ours[part]),
+                "peak_memory_mib": peak_memory_mib(ours[part], device),
             }
         )
     return rows

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 
 from vidtwin import __version__
-from vidtwin.hub_cards.cards import QUALITY_ROWS, quality_table
+from vidtwin.hub_cards.results import QUALITY_ROWS, quality_table
 from vidtwin.metrics.functional import psnr
 from vidtwin.modeling_vidtwin import VidTwinModel, VidTwinVideoProcessor
 from vidtwin.modeling_vidtwin.long_video import reconstruct_parts

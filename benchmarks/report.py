@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import bench, loader, step_time
-from vidtwin.hub_cards.cards import quality_table
+from vidtwin.hub_cards.results import quality_table
 
 # Name of the marks, files in docs/, and what makes a table of one of them.
 TABLES: dict[str, tuple[str, Callable[[dict], str]]] = {

@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     calls = parts(VidTwinConfig(**load_recipe(given.recipe).model), given.batch_size, device)
     for call in calls.values():
         call()
-    rounds = [{name: seconds(call) for name, call in calls.items()} for _ in range(given.rounds)]
+    rounds = [{name: seconds(call, device) for name, call in calls.items()} for _ in range(given.rounds)]
     found = {name: median(each[name] for each in rounds) for name in calls}
     facts = {
         "machine": machine(),

@@ -5,12 +5,15 @@ No `from __future__ import annotations` here: huggingface_hub's `strict` reads t
 
 import difflib
 import math
+import os
 from dataclasses import fields
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import PretrainedConfig
 from transformers.utils import logging
+
+from .remote_code import without_code, write_remote_code
 
 logger = logging.get_logger(__name__)
 
@@ -129,6 +132,23 @@ class VidTwinConfig(PretrainedConfig):
             if not isinstance(getattr(cls, key, None), property):  # a number that this version derives
                 setattr(config, key, value)
         return result
+
+    def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any):
+        """As transformers', and the modelling code beside it, which AutoModel loads where `vidtwin` is not
+        installed (trust_remote_code=True). A class that came from such code is copied by transformers."""
+        if self._auto_class is None:
+            os.makedirs(save_directory, exist_ok=True)
+            encoder_only = self.architectures == ["VidTwinEncoderModel"]
+            auto_map = {
+                "AutoConfig": "configuration_vidtwin.VidTwinConfig",
+                "AutoModel": f"modeling_vidtwin.{'VidTwinEncoderModel' if encoder_only else 'VidTwinModel'}",
+            }
+            if write_remote_code(save_directory, auto_map):
+                self.auto_map = auto_map
+        super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+    def _get_files_timestamps(self, working_dir: str | os.PathLike) -> dict[str, float]:
+        return without_code(super()._get_files_timestamps(working_dir))
 
     def validate_counts(self) -> None:
         """Counts are at least 1, downsamples at least 0, epsilons positive, dropout in [0, 1)."""

@@ -52,6 +52,8 @@ def evaluate_model(
     A run that was stopped is gone on with. In processes other than the first the answer is None. Raises
     ValueError for what cannot be evaluated, MissingWeightsError for networks that are not there.
     """
+    if Path(data).is_dir() and out.resolve().is_relative_to(Path(data).resolve()):
+        raise ValueError(f"{out} lies inside {data}: its videos would be measured with the others.")
     if next(videos_of(data), None) is None:
         raise ValueError(f"{data} holds no video.")
     scorer = _scorer(folder, settings, where)
@@ -61,7 +63,7 @@ def evaluate_model(
     scores = score_all(scorer, data, out, settings.limit, say, settings.quiet)
     if scores is None:
         return None
-    summary = summarise(scores, {**identity, **_facts(scorer)})
+    summary = summarise(scores, {**identity, **_facts(scorer), "limit": settings.limit})
     disable_progress_bar()
     write_clips(out, write_report(out, scores, summary), scorer, videos_of(data))
     return summary

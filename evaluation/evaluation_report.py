@@ -11,10 +11,9 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-import yaml
 from datasets import Dataset
-from huggingface_hub import EvalResult, ModelCardData
 
+from vidtwin.hub_cards.results import LABELS, labelled, model_index, results_table
 from vidtwin.metrics.frechet import frechet_distance, frechet_interval
 from vidtwin.modeling_vidtwin.picture import side_by_side
 from vidtwin.modeling_vidtwin.video_io import VideoWriter
@@ -24,7 +23,6 @@ from .protocols import fvd_note
 from .score_run import Scores
 from .sources import Video
 
-LABELS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "lpips": "LPIPS", "fvd": "FVD"}
 _ROUNDS = 20  # each is a decomposition as large as the set
 SHOWN = ("best", "median", "worst")
 _STYLE = """
@@ -46,10 +44,15 @@ def summarise(scores: Scores, facts: dict[str, Any]) -> dict[str, Any]:
             scores.predictions, scores.references, rounds=_ROUNDS, paired=True
         )
         metrics["fvd_clips"] = len(scores.predictions)
-    note = fvd_note(len(scores.predictions)) if facts["fvd_net"] else None
+    limit, refused = facts.get("limit"), len(scores.refused)
+    notes = [
+        fvd_note(len(scores.predictions)) if facts["fvd_net"] else None,
+        f"Of the first {limit:,} videos only." if limit else None,
+        f"{refused:,} videos could not be read; summary.json names them." if refused else None,
+    ]
     return {
         **{name: value for name, value in facts.items() if name != "cost"},
-        "notes": [note] if note else [],
+        "notes": [note for note in notes if note],
         "n_videos": len({row["video"] for row in scores.rows}),
         "n_clips": len(scores.rows),
         "n_frames": sum(row["frames"] for row in scores.rows),
@@ -61,59 +64,6 @@ def summarise(scores: Scores, facts: dict[str, Any]) -> dict[str, Any]:
             "clips_per_second": len(scores.rows) / scores.seconds,
         },
     }
-
-
-def table(summary: dict[str, Any]) -> str:
-    """The figures as a Markdown table, with the protocol below."""
-    named = _named(summary)
-    heads = ["model", "rate", "numbers a clip", *(label for label, _ in named), "clips"]
-    values = [
-        summary["model"],
-        f"{summary['compression_rate']:.4%}",
-        f"{summary['latent_numbers']:,}",
-        *(f"{value:.4g}" for _, value in named),
-        f"{summary['n_clips']:,}",
-    ]
-    rows = [heads, ["---"] * len(heads), values]
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    below = [f"Protocol {summary['protocol']}; {summary['n_videos']:,} videos.", *summary["notes"]]
-    return "\n".join([*lines, "", "\n\n".join(below)])
-
-
-def _named(summary: dict[str, Any]) -> list[tuple[str, float]]:
-    """The metrics by the names to show, with the network and the number of clips where these differ."""
-    more = {"lpips": f", {summary['lpips_net']}", "fvd": f", I3D, n {summary['metrics'].get('fvd_clips')}"}
-    return [
-        (LABELS[name] + more.get(name, ""), value)
-        for name, value in summary["metrics"].items()
-        if name in LABELS
-    ]
-
-
-def _metric_args(summary: dict[str, Any], metric: str) -> dict[str, Any]:
-    args = {"protocol": summary["protocol"], "n_clips": summary["n_clips"]}
-    if metric == "fvd":
-        args["n_clips"] = summary["metrics"]["fvd_clips"]
-    return args | ({"net": summary[f"{metric}_net"]} if metric in ("lpips", "fvd") else {})
-
-
-def model_index(summary: dict[str, Any]) -> str:
-    """The figures as the `model-index` of a model card, YAML."""
-    results = [
-        EvalResult(
-            task_type="video-to-video",
-            dataset_type="video",
-            dataset_name=summary["data"],
-            metric_type=name,
-            metric_name=LABELS[name],
-            metric_value=value,
-            metric_args=_metric_args(summary, name),
-        )
-        for name, value in summary["metrics"].items()
-        if name in LABELS
-    ]
-    card = ModelCardData(model_name=summary["model"].rstrip("/").rsplit("/", 1)[-1], eval_results=results)
-    return yaml.safe_dump({"model-index": card.to_dict()["model-index"]}, sort_keys=False)
 
 
 def chosen_clips(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -155,9 +105,9 @@ def page(summary: dict[str, Any], chosen: dict[str, dict[str, Any]]) -> str:
             f"{summary['n_videos']:,}, {summary['n_clips']:,}, {summary['n_frames']:,}",
         ),
         ("rate", f"{summary['compression_rate']:.4%}, {summary['latent_numbers']:,} numbers a clip"),
-        ("refused videos", f"{len(summary['refused']):,}"),
-        *((label, f"{value:.4g}") for label, value in _named(summary)),
+        *((label, f"{value:.4g}") for label, value in labelled(summary)),
         *(("note", note) for note in summary["notes"]),
+        *(("refused", f"{each['video']}: {each['reason']}") for each in summary["refused"]),
     ]
     rows = "\n".join(f"<tr><td>{_text(name)}</td><td>{_text(value)}</td></tr>" for name, value in facts)
     figures = "\n".join(
@@ -185,7 +135,7 @@ def write_report(out: Path, scores: Scores, summary: dict[str, Any]) -> dict[str
     data.to_parquet(str(out / "scores.parquet"))
     files = {
         "summary.json": json.dumps(summary, indent=1) + "\n",
-        "table.md": table(summary) + "\n",
+        "table.md": results_table(summary) + "\n",
         "model_index.yaml": model_index(summary),
         "index.html": page(summary, chosen),
     }

@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidtwin.modeling_vidtwin.model_folder import find_model
@@ -23,23 +24,26 @@ from vidtwin.modeling_vidtwin.model_folder import find_model
 
 @dataclass(frozen=True)
 class Family:
-    """A class of diffusers: it takes `first` + a multiple of `stride` frames; `patch` is that of its DiTs."""
+    """A class of diffusers: it takes `first` + a multiple of `stride` frames, of sides that are multiples of
+    `side`; `patch` is that of its DiTs."""
 
     cls: str
     stride: int
     first: int = 1
     patch: int = 2
+    side: int = 16
 
 
 DIFFUSERS = {
     "wan": Family("AutoencoderKLWan", 4),
-    "ltx": Family("AutoencoderKLLTXVideo", 8, patch=1),
+    "ltx": Family("AutoencoderKLLTXVideo", 8, patch=1, side=32),
     "cogvideox": Family("AutoencoderKLCogVideoX", 4),
     "cosmos": Family("AutoencoderKLCosmos", 8),
     "mochi": Family("AutoencoderKLMochi", 6),
     "hunyuanvideo": Family("AutoencoderKLHunyuanVideo", 4),
     "vidtok": Family("AutoencoderVidTok", 4),
 }
+LATENT_BITS = 16  # of a number, where bits are compared with numbers
 KINDS = (*DIFFUSERS, "emu3", "h264")
 
 
@@ -51,6 +55,7 @@ class Codec(ABC):
     parameters = 0
     numbers = 0
     tokens = 0
+    trained = True
 
     @abstractmethod
     def reconstruct(self, clip: Tensor) -> Tensor:
@@ -74,7 +79,7 @@ class VidTwinCodec(Codec):
         if clip.shape[-1] != config.image_size or len(clip) > config.num_frames:
             raise ValueError(
                 f"{self.name} takes {config.num_frames} frames of {config.image_size} pixels, got "
-                f"{len(clip)} of {clip.shape[-1]}: compare it by itself or with --image-size."
+                f"{len(clip)} of {clip.shape[-1]}: --image-size {config.image_size} fits it."
             )
         self.numbers = config.num_latents
         shapes = config.structure_shape, config.dynamics_shape
@@ -96,10 +101,13 @@ class DiffusersCodec(Codec):
         self.model: nn.Module = cls() if source == "random" else _loaded(cls, source)
         self.model = self.model.to(device).eval()
         self.parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        self.trained = source != "random"
 
     def reconstruct(self, clip: Tensor) -> Tensor:
+        below, right = (-size % self.family.side for size in clip.shape[-2:])
         missing = -(len(clip) - self.family.first) % self.family.stride
         whole = torch.cat([clip, clip[-1:].expand(missing, -1, -1, -1)])
+        whole = F.pad(whole, (0, right, 0, below), mode="replicate")
         encoded: Any = self.model.encode(whole.movedim(1, 0)[None])  # type: ignore[operator]
         latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded[0]
         decoded: Any = self.model.decode(latents)  # type: ignore[operator]
@@ -107,7 +115,7 @@ class DiffusersCodec(Codec):
         self.numbers = latents.numel()
         self.tokens = frames * math.ceil(height / self.family.patch) * math.ceil(width / self.family.patch)
         video = decoded.sample if hasattr(decoded, "sample") else decoded
-        return video[0].movedim(0, 1)[: len(clip)]
+        return video[0].movedim(0, 1)[: len(clip), :, : clip.shape[-2], : clip.shape[-1]]
 
 
 class Emu3Codec(Codec):
@@ -120,6 +128,7 @@ class Emu3Codec(Codec):
         model = Emu3VQVAE(Emu3VQVAEConfig()) if source == "random" else _loaded(Emu3VQVAE, source)
         self.model = model.to(device).eval()
         self.parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        self.trained = source != "random"
 
     def reconstruct(self, clip: Tensor) -> Tensor:
         stride = self.model.config.temporal_downsample_factor
@@ -140,8 +149,8 @@ class H264Codec(Codec):
         self._quality: dict[bytes, int] = {}
 
     def rate(self, clip: Tensor) -> float:
-        """Bits that were sent of the last clip over the input's, at 8 bits a number."""
-        return self.sent / (8 * clip.numel())
+        """The bits that were sent of the last clip as latent numbers of 16 bits, over input numbers."""
+        return self.sent / LATENT_BITS / clip.numel()
 
     def reconstruct(self, clip: Tensor) -> Tensor:
         pixels = ((clip.movedim(1, -1) + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()

@@ -49,6 +49,8 @@ def write_page(originals: Path, systems: Mapping[str, Path], page: Path, title: 
     """
     if key_of(page).exists():
         raise ValueError(f"{key_of(page)} exists: answers to that study would be worth nothing without it.")
+    if not originals.is_dir():
+        raise ValueError(f"{originals} is no folder.")
     names = sorted(path.name for path in originals.glob("*.mp4"))
     if not names or not systems:
         raise ValueError(f"{originals} must hold mp4 videos, and one system must be named, got {len(names)}.")
@@ -60,8 +62,9 @@ def write_page(originals: Path, systems: Mapping[str, Path], page: Path, title: 
                 raise ValueError(f"{folder} must hold a copy of every original, got none of {name}.")
             if _shown(folder / name) != _shown(originals / name):
                 raise ValueError(
-                    f"{folder / name} must have the original's size, rate and number of frames: else raters "
-                    "compare crops and lengths, and tell the systems by them."
+                    f"{folder / name} must have the original's height, width, rate and number of frames, "
+                    f"{_told(originals / name)}, got {_told(folder / name)}: raters would tell them apart. "
+                    "`vidtwin reconstruct --part original` writes originals as a model sees them."
                 )
             code = secrets.token_hex(6)
             key[code] = {"system": system, "video": name}
@@ -93,6 +96,10 @@ def _shown(path: Path) -> tuple[object, ...]:
     with VideoReader(path) as reader:
         info = reader.info
     return info.height, info.width, info.fps, info.num_frames
+
+
+def _told(path: Path) -> str:
+    return ", ".join(f"{each}" for each in _shown(path))
 
 
 def _embedded(path: Path) -> str:
@@ -176,6 +183,8 @@ def table(found: Sequence[Opinion]) -> str:
     lines = [["system", *QUESTIONS, "raters", "ratings"], ["---"] * (len(QUESTIONS) + 3)]
     for system in systems:
         own = [each for each in found if each.system == system]
-        scores = (f"{each.mean:.2f} ± {each.half_width:.2f}" for each in own)
+        scores = (
+            f"{each.mean:.2f}" + (f" ± {each.half_width:.2f}" if each.raters > 1 else "") for each in own
+        )
         lines.append([system, *scores, str(own[0].raters), str(own[0].ratings)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from vidtwin.training.clips import VIDEO_SUFFIXES
 from vidtwin.training.shard_check import read_shards
 from vidtwin.training.shard_source import REMOTE, open_shards, shard_files
 from vidtwin.training.shards import find_sources
@@ -21,16 +22,20 @@ class Video:
 
 
 def videos_of(data: str) -> Iterator[Video]:
-    """The videos in the source's own order: a folder of videos, a csv with a column `path`, a folder of tars
-    or one tar, and "hf://datasets/NAME/PATTERN" or http(s) addresses of tars.
+    """The videos in the source's own order: a folder of videos, one video, a csv with a column `path`, a
+    folder of tars or one tar, and "hf://datasets/NAME/PATTERN" or http(s) addresses of tars.
 
     Raises ValueError for a source that is missing or holds no video.
     """
     path = Path(data)
+    if not data:
+        raise ValueError("DATA must be a folder, a video, a csv, tars or an address, got an empty name.")
     if data.startswith(REMOTE):
         yield from _streamed(data)
     elif path.suffix == ".tar" or (path.is_dir() and any(path.glob("*.tar"))):
         yield from _in_shards(path)
+    elif path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+        yield Video(path.name, partial(_as_it_is, path))
     else:
         for source in find_sources(path, "none")[0]:
             yield Video(source.name, partial(_as_it_is, source.path))

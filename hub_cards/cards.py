@@ -1,74 +1,135 @@
-"""Model cards, filled from a model's configuration and from the JSON that a measuring command wrote."""
+"""Cards for the Hub, filled from a model's configuration and from the JSON that a measuring command wrote."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+from huggingface_hub import DatasetCardData, ModelCard, ModelCardData
+
 from vidtwin.configuration.configuration_vidtwin import VidTwinConfig
+from vidtwin.modeling_vidtwin.summary import summarize
+
+from .results import eval_results, quality_table, results_table
 
 TEMPLATES = Path(__file__).parent / "templates"
+NOT_MEASURED = "Not measured."
+_TAGS = ["vidtwin", "video", "autoencoder", "vae", "custom_code"]
+_LOADED = re.compile(r'(from_pretrained\(")[^"]+(")|(--model )\S+')
 
 
-def demo_card(config: VidTwinConfig, facts: dict[str, Any], quality: dict[str, Any] | None) -> str:
-    """The bundled demo model's card as Markdown.
+@dataclass(frozen=True)
+class Story:
+    """What a configuration cannot tell of a model, as Markdown: a sentence to begin with, how it was trained,
+    what it cannot do, what was measured; the Hub's name of the licence, and a sentence on it."""
 
-    facts: parameters, dtype, clips (how many it was trained on), losses. quality:
-    what `benchmarks.demo_quality` wrote; None says so.
+    summary: str
+    training: str = "Not told."
+    limits: str = ""
+    results: str = NOT_MEASURED
+    license: str = "other"
+    license_text: str = "Whoever publishes these weights has not told their licence."
+
+
+def model_card(repo: str, config: VidTwinConfig, story: Story, measured: dict[str, Any] | None = None) -> str:
+    """A model's card as Markdown with its metadata.
+
+    repo: the Hub id its examples load. measured: the summary of `vidtwin evaluate`, for the results and the
+    model-index; the story's results else.
     """
-    text = (TEMPLATES / "demo.md").read_text(encoding="utf-8")
-    return text.format(
-        **facts,
-        **_shapes(config),
-        quality="Not measured." if quality is None else quality_table(quality),
-    )
-
-
-def trained_card(
-    config: VidTwinConfig, repo: str, facts: dict[str, Any], results: dict[str, float], license: str = "other"
-) -> str:
-    """The card of a model that was just trained, as Markdown.
-
-    repo: its Hub id or folder. facts: `parameters` and, by the name to show, how it was trained. results:
-    what was measured, by name; none says so.
-    """
-    text = (TEMPLATES / "trained.md").read_text(encoding="utf-8")
-    told = [f"- {name}: {value}" for name, value in facts.items() if name != "parameters"]
-    measured = [f"- {name}: {value:.4g}" for name, value in results.items()]
-    return text.format(
-        **_shapes(config),
+    cost = summarize(config)
+    text = (TEMPLATES / "model.md").read_text(encoding="utf-8")
+    body = text.format(
         name=repo.rsplit("/", 1)[-1],
         repo=repo,
+        summary=story.summary,
+        training=story.training,
+        limits=f"{story.limits} One resolution; clips of {config.num_frames} frames.".strip(),
+        results=results_table(measured) if measured else story.results,
+        license_text=story.license_text,
+        num_frames=config.num_frames,
+        image_size=config.image_size,
+        structure_shape=config.structure_shape,
+        dynamics_shape=config.dynamics_shape,
+        num_latents=config.num_latents,
+        rate=config.compression_rate,
+        parameters=sum(cost.parameters.values()),
+        gflop=(cost.encode_flops + (cost.decode_flops or 0)) / 1e9,
+    )
+    return f"---\n{_metadata(repo, story.license, measured).to_yaml()}\n---\n\n{body}"
+
+
+def _metadata(repo: str, license: str, measured: dict[str, Any] | None) -> ModelCardData:
+    results = {"eval_results": eval_results(measured)} if measured else {}
+    return ModelCardData(
         license=license,
-        parameters=facts["parameters"],
-        training="\n".join(told),
-        results="\n".join(measured) or "Not measured.",
+        library_name="vidtwin",
+        pipeline_tag="video-to-video",
+        tags=_TAGS,
+        model_name=repo.rsplit("/", 1)[-1],
+        **results,
     )
 
 
-def _shapes(config: VidTwinConfig) -> dict[str, Any]:
-    return {
-        "num_frames": config.num_frames,
-        "image_size": config.image_size,
-        "structure_shape": config.structure_shape,
-        "dynamics_shape": config.dynamics_shape,
-        "num_latents": config.num_latents,
-        "rate": config.compression_rate,
-    }
+def for_repository(text: str, repo: str) -> str:
+    """A card whose examples load `repo`, whatever they loaded before."""
+    return _LOADED.sub(lambda found: f"{found[1] or found[3]}{repo}{found[2] or ''}", text)
 
 
-def quality_table(quality: dict[str, Any]) -> str:
-    """What `benchmarks.demo_quality` wrote as Markdown: mean PSNR of the model and its two baselines."""
-    rows = [f"| {label} | {quality['mean_psnr'][name]:.2f} |" for name, label in QUALITY_ROWS.items()]
-    head = (
-        f"PSNR in dB on {quality['num_videos']} real videos whose source was not in training "
-        f"({quality['protocol']}):"
+def with_results(text: str, measured: dict[str, Any]) -> str:
+    """A card with the figures of `vidtwin evaluate` in its metadata, and in place of its section Results."""
+    card = ModelCard(text)
+    card.data.model_name = card.data.model_name or measured["model"].rstrip("/").rsplit("/", 1)[-1]
+    card.data.eval_results = eval_results(measured)
+    section = re.compile(r"(^## Results\n).*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    table = f"## Results\n\n{results_table(measured)}\n\n"
+    body = section.sub(lambda _: table, card.text, count=1)
+    if body == card.text and table not in body:
+        body = f"{body.rstrip()}\n\n{table}"
+    return f"---\n{card.data.to_yaml()}\n---\n{body}"
+
+
+def story(kind: str, **facts: Any) -> Story:
+    """What templates/stories.yaml tells of a kind of model, with these facts filled in."""
+    told = yaml.safe_load((TEMPLATES / "stories.yaml").read_text(encoding="utf-8"))[kind]
+    return Story(**{name: text.format(**facts) for name, text in told.items()})
+
+
+def demo_story(facts: dict[str, Any], quality: dict[str, Any] | None) -> Story:
+    """Of the bundled demo model. facts: dtype, clips (how many it was trained on), recipe, losses. quality:
+    what `benchmarks.demo_quality` wrote."""
+    return story("demo", **facts, results=quality_table(quality) if quality else NOT_MEASURED)
+
+
+def trained_story(facts: dict[str, Any], results: dict[str, float]) -> Story:
+    """Of a model that was just trained. facts: by the name to show, how. results: what was measured."""
+    told = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    measured = "\n".join(f"- {name}: {value:.4g}" for name, value in results.items())
+    return story("trained", training=told, results=measured or NOT_MEASURED)
+
+
+def released_story(source: str, config: VidTwinConfig) -> Story:
+    """Of the authors' released checkpoint in this package's format. source: where it came from."""
+    rate, channels = config.compression_rate, config.structure_channels
+    return story("released", source=source, rate=rate, structure_channels=channels)
+
+
+def dataset_card(repo: str, report: dict[str, Any]) -> str:
+    """The card of shards as Markdown with its metadata. report: what `vidtwin shards` wrote."""
+    settings = report["settings"]
+    text = (TEMPLATES / "dataset.md").read_text(encoding="utf-8")
+    body = text.format(
+        name=repo.rsplit("/", 1)[-1],
+        repo=repo,
+        labels=", with labels" if report["labels"] else "",
+        short_side=settings["short_side"],
+        gop=settings["gop"],
+        refused=len(report["refused"]),
+        tars=len(report["tars"]),
+        **{name: report[name] for name in ("videos", "clips", "seconds", "megabytes")},
     )
-    return "\n".join([head, "", "| | PSNR |", "|---|---|", *rows])
-
-
-QUALITY_ROWS = {
-    "model": "this model, as stored",
-    "bicubic": "bicubic to 10x10 pixels a frame and back (4,800 numbers)",
-    "mean_colour": "each frame's mean colour",
-}
+    data = DatasetCardData(license="other", tags=["video", "webdataset", "vidtwin"], pretty_name=repo)
+    return f"---\n{data.to_yaml()}\n---\n\n{body}"

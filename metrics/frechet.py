@@ -42,8 +42,8 @@ def small_set_note(count: int) -> str | None:
     if count >= ENOUGH:
         return None
     return (
-        f"FVD of {count} videos is too high by about 1/n: compare only values of equal n, best of {ENOUGH} "
-        "or more."
+        f"FVD of {count} videos is too high, by an amount that falls as 1/n: compare only values of equal n, "
+        f"best of {ENOUGH} or more."
     )
 
 

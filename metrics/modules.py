@@ -20,7 +20,7 @@ from transformers.utils import logging
 
 from .frechet import frechet_distance, frechet_interval, small_set_note
 from .functional import Frames, compression_rate, psnr, seam_ratio, ssim, unit_range, video_psnr
-from .networks import i3d_features, load_i3d, load_lpips
+from .networks import LPIPS_NETS, i3d_features, load_i3d, load_lpips
 
 logger = logging.get_logger(__name__)
 Row = Sequence[float]
@@ -58,7 +58,8 @@ class StreamedMetric(evaluate.Metric, ABC):
         super().add_batch(predictions=[row for row, _ in rows], references=[row for _, row in rows], **kwargs)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
-        """Adds one clip."""
+        """Adds one clip; evaluate.combine names it in the plural."""
+        prediction, reference = kwargs.pop("predictions", prediction), kwargs.pop("references", reference)
         self.add_batch(predictions=[prediction], references=[reference], **kwargs)
 
     @abstractmethod
@@ -162,6 +163,8 @@ class VideoLpipsMetric(FrameMetric):
     name_of_result, units = "video_lpips", "0 is equal"
 
     def __init__(self, *args: Any, net: str = "vgg", network: nn.Module | None = None, **kwargs: Any):
+        if network is None and net not in LPIPS_NETS:
+            raise ValueError(f"net must be one of {', '.join(LPIPS_NETS)}, got {net!r}.")
         self.net = net if network is None else type(network).__name__
         self._network = network
         super().__init__(*args, **kwargs)
@@ -192,6 +195,8 @@ class SeamRatioMetric(StreamedMetric):
     """The seam ratio of long videos. clip_length: frames of the model's clips."""
 
     def __init__(self, *args: Any, clip_length: int = 16, **kwargs: Any):
+        if clip_length < 2:
+            raise ValueError(f"clip_length must be 2 frames or more, got {clip_length}.")
         self.clip_length = clip_length
         super().__init__(*args, **kwargs)
 

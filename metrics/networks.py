@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from huggingface_hub import hf_hub_download
 from torch import Tensor, nn
 
+from ..modeling_vidtwin.hub_errors import hub_reason, is_of_the_hub
 from .functional import Frames, unit_range
 
 LPIPS_NETS = {
@@ -66,11 +67,12 @@ def load_i3d(path: str | os.PathLike[str] | None = None, device: str = "cpu") ->
     if path is None:
         try:
             path = hf_hub_download(I3D_REPO, I3D_FILE)
-        except (OSError, ValueError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        except Exception as error:
+            if not isinstance(error, OSError | ValueError) and not is_of_the_hub(error):
+                raise
             raise MissingWeightsError(
                 f"FVD needs {I3D_FILE} of the Hub repository {I3D_REPO}, and it could not be downloaded "
-                f"({reason}). Give its path as detector=, or features of your own network."
+                f"({hub_reason(error)}). Give its path (detector=, --fvd FILE), or features of your own."
             ) from error
     found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     if found != I3D_SHA256:

@@ -6,6 +6,7 @@ training needs. Everything in VidTwinConfig but the two head counts follows from
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
 from ..configuration.configuration_vidtwin import VidTwinConfig
+from .hub_errors import hub_reason, is_of_the_hub
 from .modeling_vidtwin import VidTwinModel
 from .transformer_vidtwin import spatial_position_table, temporal_position_table
 
@@ -63,12 +66,37 @@ _QFORMER_PARTS = (
     ("output_query.dense.", "fc2."),
     ("output_query.LayerNorm.", "norm."),
 )
+RELEASED_REPO = "microsoft/vidtwin"
+RELEASED_FILE = "checkpoints/vidtwin_structure_7_7_8_dynamics_7_8.ckpt"
 _UNUSED = ("encoder.final_layer.", "decoder.x_embedder.")
 _POSITION_TABLES = ("pos_embed", "pos_embed_temporal")
 
 
 class ConversionError(ValueError):
     """A checkpoint that is not a VidTwin one, or not a whole one."""
+
+
+def released_checkpoint(source: str, revision: str | None = None) -> Path:
+    """The path of a released checkpoint: `source` itself, or RELEASED_FILE of the Hub repository `source`.
+
+    It is downloaded once. Raises FileNotFoundError for a path that is not there, ConversionError where the
+    Hub does not give it.
+    """
+    path = Path(source)
+    if path.exists() or source.count("/") != 1 or path.suffix == ".ckpt" or source.startswith((".", "/")):
+        if revision is not None:
+            raise ConversionError(f"revision is for a repository of the Hub, got {revision!r} for {source}.")
+        if not path.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
+        return path
+    try:
+        return Path(hf_hub_download(source, RELEASED_FILE, revision=revision))
+    except Exception as error:
+        if not isinstance(error, OSError | ValueError) and not is_of_the_hub(error):
+            raise
+        raise ConversionError(
+            f"{source!r} is no file, and the Hub did not give its {RELEASED_FILE}: {hub_reason(error)}."
+        ) from error
 
 
 def read_released(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -259,11 +287,17 @@ def convert_to_folder(
 ) -> VidTwinModel:
     """Write a released `.ckpt` as a folder that `from_pretrained` loads, and give back the model.
 
-    Raises FileNotFoundError or ConversionError as the functions above do.
+    One clip goes through the model first. Raises FileNotFoundError or ConversionError as the functions above
+    do, and ConversionError for weights whose reconstruction is not finite.
     """
     tensors = read_released(checkpoint)
     config = released_config(tensors, num_attention_heads, qformer_num_attention_heads)
-    model = model_from_released(tensors, config)
+    model = model_from_released(tensors, config).eval()
+    side = config.image_size
+    with torch.inference_mode():
+        clip = torch.linspace(-1, 1, side).expand(1, config.num_frames, config.num_channels, side, side)
+        if not model(clip).reconstruction.isfinite().all():
+            raise ConversionError(f"{checkpoint} makes a model whose reconstruction is not finite.")
     Path(folder).mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     return model

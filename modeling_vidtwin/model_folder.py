@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..configuration.configuration_vidtwin import VidTwinConfig
 from . import bundled_model
+from .hub_errors import hub_reason, is_of_the_hub
 from .modeling_vidtwin import VidTwinEncoderModel, VidTwinModel
 from .video_processing_vidtwin import Fit, VidTwinVideoProcessor
 
@@ -115,6 +116,11 @@ class ModelFolder:
         files = sorted(self.path.glob("model*.safetensors"))
         if not files:
             raise ValueError(f"{self.name} must hold weights as model*.safetensors, got none.")
+        index = self.path / "model.safetensors.index.json"
+        if index.is_file():
+            named = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values()
+            for name in sorted(set(named) - {file.name for file in files}):
+                raise ValueError(f"{index} names {name}, which is no file beside it.")
         for file in files:
             try:
                 _tensor_names(file)
@@ -146,9 +152,12 @@ def find_model(name: str, revision: str | None = None) -> ModelFolder:
         path = snapshot_download(
             name, revision=revision, allow_patterns=["*.json", "model*.safetensors"], ignore_patterns=["*/*"]
         )
-    except (OSError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{name!r} is no folder, and the Hub did not give it: {reason}") from error
+    except Exception as error:
+        if not isinstance(error, OSError | ValueError) and not is_of_the_hub(error):
+            raise
+        raise ValueError(
+            f"{name!r} is no folder, and the Hub did not give it: {hub_reason(error)}."
+        ) from error
     if not (Path(path) / "config.json").is_file():
         raise ValueError(f"{name!r} must be a model on the Hub, got a repository without config.json.")
     return ModelFolder(name, Path(path).name, Path(path))

@@ -27,6 +27,7 @@ from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata, make_batched_videos
 
 from ..configuration.configuration_vidtwin import VidTwinConfig
+from ..configuration.remote_code import without_code, write_remote_code
 from .video_io import read_video, write_video
 
 Fit = Literal["crop", "pad", "squash"]
@@ -108,6 +109,18 @@ class VidTwinVideoProcessor(BaseVideoProcessor):
         if config.num_channels != 3:
             raise ValueError(f"a video processor makes 3 channels, got a model of {config.num_channels}.")
         return cls(fit=fit, crop_size=config.image_size)
+
+    def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any):
+        """As transformers', and the code that AutoVideoProcessor needs where `vidtwin` is not installed."""
+        if self._auto_class is None:
+            os.makedirs(save_directory, exist_ok=True)
+            auto_map = {"AutoVideoProcessor": "video_processing_vidtwin.VidTwinVideoProcessor"}
+            if write_remote_code(save_directory, auto_map):
+                self.auto_map = auto_map
+        return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+    def _get_files_timestamps(self, working_dir: str | os.PathLike) -> dict[str, float]:
+        return without_code(super()._get_files_timestamps(working_dir))
 
     def preprocess(self, videos: Any, **kwargs: Unpack[VidTwinVideoProcessorKwargs]) -> BatchFeature:
         """`pixel_values_videos`: one (t c y x) tensor per video, or `b t c y x` with `return_tensors`.

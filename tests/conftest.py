@@ -1,12 +1,26 @@
-"""Shared fixtures: no network, one thread per worker, a tiny model, the folder of real videos."""
+"""Shared fixtures: no network but a Hub on loopback, one thread per worker, a tiny model, the folder of real
+videos."""
 
+import atexit
 import os
 import shutil
+import tempfile
 
-os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
+from loopback_hub import HUB, TOKEN, LoopbackHub
 
+os.environ.update(
+    HF_ENDPOINT=HUB.url,
+    HF_HOME=tempfile.mkdtemp(prefix="vidtwin-tests-"),
+    HF_HUB_DISABLE_XET="1",
+    HF_HUB_OFFLINE="1",
+    HF_DATASETS_OFFLINE="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+)
+
+from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 from selenium import webdriver
@@ -14,6 +28,7 @@ from selenium import webdriver
 from vidtwin import VidTwinConfig, VidTwinModel
 
 torch.set_num_threads(1)
+atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,6 +74,25 @@ def tiny_model(tiny_config: VidTwinConfig) -> VidTwinModel:
     """The tiny VidTwin with weights from seed 0, in eval mode."""
     torch.manual_seed(0)
     return VidTwinModel(tiny_config).eval()
+
+
+@pytest.fixture(scope="session")
+def running_hub() -> LoopbackHub:
+    HUB.start()
+    return HUB
+
+
+@pytest.fixture
+def hub(
+    running_hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LoopbackHub]:
+    """An empty Hub on loopback, an empty cache of it, and a token that it knows."""
+    running_hub.reset()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub_cache")))
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    yield running_hub
+    huggingface_hub.close_session()
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,6 @@ def test_the_ratio_is_above_one_where_the_textbook_takes_longer(tiny_config, mon
     """Ours takes 2 s and the textbook 3 s, by a clock of our own."""
     monkeypatch.setattr(bench, "vidtwin_config", lambda scale: tiny_config)
     times = itertools.cycle([2.0, 3.0])
-    monkeypatch.setattr(bench, "seconds", lambda call: next(times))
+    monkeypatch.setattr(bench, "seconds", lambda call, device: next(times))
     for row in bench.measure("small", torch.float32, False, 3, torch.device("cpu")):
         assert (row["seconds"], row["textbook_seconds"], row["speed_ratio"]) == (2.0, 3.0, 1.5)

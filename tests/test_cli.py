@@ -24,7 +24,7 @@ from video_maker import make_video, smooth_frames
 from vidtwin import VidTwinEncoderModel, VidTwinModel, VidTwinVideoProcessor, __version__
 from vidtwin.cli import app
 from vidtwin.modeling_vidtwin import video_io
-from vidtwin.modeling_vidtwin.conversion import released_from_model
+from vidtwin.modeling_vidtwin.conversion import RELEASED_FILE, convert_to_folder, released_from_model
 from vidtwin.modeling_vidtwin.long_video import decode_latents
 from vidtwin.modeling_vidtwin.video_io import read_video
 
@@ -109,6 +109,7 @@ def test_help_imports_no_heavy_library() -> None:
         ("reconstruct",),
         ("reconstruct", "in.mp4", "out.mp4", "--part", "motion"),
         ("reconstruct", "in.mp4", "out.mp4", "--part", "structure", "--side-by-side"),
+        ("reconstruct", "in.mp4", "out.mp4", "--part", "original", "--metrics"),
         ("reconstruct", "in.mp4", "out.mp4", "--batch-size", "0"),
         ("reconstruct", "in.mp4", "out.mp4", "--fit", "stretch"),
         ("decode", "latents", "out.mp4", "--dtype", "int8"),
@@ -255,10 +256,47 @@ def released(model: VidTwinModel) -> str:
 HEADS = ("--num-attention-heads", 4, "--qformer-num-attention-heads", 4)
 
 
+def test_the_original_is_what_the_model_sees(model: VidTwinModel, video: Path) -> None:
+    done("reconstruct", video, "out.mp4", "--model", "tiny", "--part", "original")
+    shown, source = read_video("out.mp4")[0], read_video(video)[0]
+    assert shown.shape == (len(source), 32, 32, 3)
+    assert abs(shown.mean() - source.mean()) < 10 and shown.std() > 5
+
+
 def test_a_converted_folder_is_ready_to_reconstruct(model: VidTwinModel, video: Path) -> None:
     done("convert", released(model), "folder", *HEADS)
     done("reconstruct", video, "out.mp4", "--model", "./folder")
     assert len(read_video("out.mp4")[0]) == 9
+
+
+def test_the_released_checkpoint_comes_by_its_hub_id_with_its_authors_named(hub) -> None:
+    """A small file in the released form, where the authors' repository has theirs."""
+    checkpoint = Path(__file__).parent / "golden" / "official_tiny_A.ckpt"
+    model = convert_to_folder(checkpoint, "wanted", 4, 8)
+    hub.put("microsoft/vidtwin", {RELEASED_FILE: checkpoint.read_bytes()})
+    told = done("convert", "microsoft/vidtwin", "folder", "--num-attention-heads", 4)
+    assert f"rate: {model.config.num_latents:,} numbers a clip, " in told
+    assert f"{model.num_parameters():,} parameters" in told
+    card = Path("folder/README.md").read_text()
+    assert "Yuchi Wang" in card and "license: mit" in card
+    done("push", "folder", "me/released")
+    assert 'from_pretrained("me/released"' in hub.files("me/released")["README.md"].decode()
+    assert b"Yuchi Wang" in hub.files("me/released")["README.md"]
+    ours = VidTwinModel.from_pretrained("me/released")
+    assert torch.equal(ours.head.proj.weight, model.head.proj.weight)
+
+
+def test_a_checkpoint_of_ones_own_is_not_called_the_authors(hub, model: VidTwinModel) -> None:
+    done("convert", released(model), "folder", *HEADS)
+    assert not Path("folder/README.md").exists()
+
+
+def test_a_hub_id_without_the_checkpoint_is_refused(hub) -> None:
+    hub.put("me/other", {"config.json": b"{}"})
+    assert "did not give its checkpoints/" in refusal("convert", "me/other", "folder")
+    assert "no such repository" in refusal("convert", "me/none", "folder")
+    assert "none.ckpt: No such file" in refusal("convert", "none.ckpt", "folder")
+    assert not Path("folder").exists()
 
 
 def test_the_way_back_is_exact(model: VidTwinModel) -> None:

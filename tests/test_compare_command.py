@@ -6,6 +6,7 @@ import pytest
 import torch
 from video_maker import make_video, smooth_frames
 
+from vidtwin.evaluation import compare_command
 from vidtwin.evaluation.compare_command import CompareSettings, Judges, compare, measure, table
 from vidtwin.evaluation.peers import Codec
 from vidtwin.metrics.frechet import frechet_distance
@@ -100,6 +101,48 @@ def test_the_networks_and_the_number_of_clips_stand_with_the_figures(folder, mon
     compare(["h264:90000"], str(folder / "videos"), folder / "one", settings, CPU, lambda _: None)
     text = (folder / "one" / "compare.md").read_text()
     assert "No FVD: it needs 2 clips of 9 frames or more, got 1." in text
+
+
+class Broken(Codec):
+    name = "broken"
+
+    def reconstruct(self, clip):
+        raise RuntimeError("out of memory\nat line 3")
+
+
+def test_a_codec_that_fails_is_told_and_the_others_are_kept(folder, monkeypatch):
+    real = compare_command.open_codec
+    monkeypatch.setattr(
+        compare_command, "open_codec", lambda name, *rest: Broken() if name == "broken" else real(name, *rest)
+    )
+    said = []
+    settings = CompareSettings(clips=1, num_frames=4, image_size=32)
+    specs = [str(folder / "tiny"), "broken"]
+    rows = compare(specs, str(folder / "videos"), folder / "out", settings, CPU, said.append)
+    assert [row["codec"].partition(":")[0] for row in rows] == [specs[0], "h264"]
+    assert "broken is left out: out of memory" in said
+    text = (folder / "out" / "compare.md").read_text()
+    assert text.count("\n| ") == 3 and "broken is left out: out of memory" in text
+    with pytest.raises(ValueError, match="broken is left out"):
+        compare(["broken"], str(folder / "videos"), folder / "none", settings, CPU, said.append)
+    assert not (folder / "none").exists()
+
+
+def test_the_clips_have_the_size_of_the_models(folder):
+    settings = CompareSettings(clips=1, num_frames=4)
+    specs = [str(folder / "tiny")]
+    compare(specs, str(folder / "videos"), folder / "out", settings, CPU, lambda _: None)
+    assert "short side 32" in (folder / "out" / "compare.md").read_text()
+
+
+def test_random_weights_have_a_cost_and_no_quality():
+    codec = Loser()
+    codec.trained = False
+    row = measure(codec, [torch.rand(16, 3, 32, 32) * 2 - 1])
+    assert "psnr" not in row and row["frames_out"] == 13
+    assert "| 13 of 16 | - | - | - | - |" in table([row])
+    notes = compare_command._notes(CompareSettings(fvd="hub"), [row])
+    assert notes == ["loser: random weights, which have a cost and no quality."]
 
 
 def test_operations_are_counted():

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.demo_quality import bicubic, main, mean_colour, unseen_videos
 from vidtwin import VidTwinVideoProcessor
-from vidtwin.hub_cards.cards import quality_table
+from vidtwin.hub_cards.results import quality_table
 from vidtwin.modeling_vidtwin.video_io import write_video
 
 TABLE = """

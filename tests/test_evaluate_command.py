@@ -65,3 +65,19 @@ def test_a_missing_source_leaves_no_folder(folder):
     with pytest.raises(ValueError, match="videos must come from"):
         evaluate_model(find_model(str(folder / "tiny")), "nowhere", folder / "out", Settings(), CPU)
     assert not (folder / "out").exists()
+
+
+def test_a_report_among_the_videos_is_refused(folder):
+    """It would measure its own clips the next time."""
+    with pytest.raises(ValueError, match="lies inside .*videos"):
+        evaluate(folder, "videos/report")
+
+
+def test_a_part_of_the_videos_and_refused_ones_are_told(folder):
+    summary = evaluate(folder, limit=4)
+    assert summary["notes"] == [
+        "Of the first 4 videos only.",
+        "1 videos could not be read; summary.json names them.",
+    ]
+    page = (folder / "out" / "index.html").read_text()
+    assert "broken.mp4: " in page and "Of the first 4 videos only." in page

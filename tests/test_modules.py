@@ -217,3 +217,23 @@ def test_two_real_processes_give_the_numbers_of_one(tmp_path):
     workers = [subprocess.Popen(each, stdout=subprocess.PIPE, text=True) for each in commands]
     said = [worker.communicate(timeout=120)[0].strip().splitlines()[-1] for worker in workers]
     assert said[1] == "None" and ast.literal_eval(said[0]) == pytest.approx(alone)
+
+
+def test_combined_metrics_take_single_clips(tmp_path):
+    both = evaluate.combine([load("psnr", tmp_path), load("ssim", tmp_path)])
+    both.add(clips()[0], clips()[0])
+    both.add(prediction=clips()[1], reference=clips()[1])
+    found = both.compute()
+    assert found["psnr"] == pytest.approx(80) and found["ssim"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("video_lpips", {"net": "foo"}, "net must be one of vgg, alex, squeeze, got 'foo'"),
+        ("seam_ratio", {"clip_length": 1}, "clip_length must be 2 frames or more, got 1"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_when_loading(tmp_path, name, options, message):
+    with pytest.raises(ValueError, match=message):
+        load(name, tmp_path, **options)

@@ -40,4 +40,4 @@ def test_systems_without_a_name_or_named_twice_are_wrong_usage(folder, systems):
 
 def test_a_missing_folder_is_one_line(folder):
     result = run("page", folder / "nowhere", f"ours={folder / 'a'}", "--out", folder / "page.html")
-    assert result.exit_code == 1 and "must hold mp4 videos" in result.output
+    assert result.exit_code == 1 and "is no folder" in result.output

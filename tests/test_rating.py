@@ -101,8 +101,13 @@ def test_missing_copies_are_named(study):
 @pytest.mark.parametrize("frames", [smooth_frames(4), smooth_frames(5, 32, 64)])
 def test_copies_of_another_length_or_size_are_refused(study, frames):
     make_video(study / "b" / "two.mp4", frames, 25)
-    with pytest.raises(ValueError, match=r"two\.mp4 must have the original's size"):
+    with pytest.raises(ValueError, match=r"two\.mp4 must have the original's height, .* got (32|48), "):
         write_page(study / "originals", {"theirs": study / "b"}, study / "other.html", "Rate")
+
+
+def test_a_missing_folder_is_named(study):
+    with pytest.raises(ValueError, match="nowhere is no folder"):
+        write_page(study / "nowhere", {"ours": study / "a"}, study / "other.html", "Rate")
 
 
 def test_a_second_page_does_not_make_the_first_ones_answers_worthless(study):
@@ -111,7 +116,7 @@ def test_a_second_page_does_not_make_the_first_ones_answers_worthless(study):
 
 
 def test_one_rater_has_no_interval():
-    assert "4.00 ± nan" in table([rating._opinion("ours", name, [4], 3) for name in QUESTIONS])
+    assert "| 4.00 | 4.00 |" in table([rating._opinion("ours", name, [4], 3) for name in QUESTIONS])
 
 
 def test_pairs_are_in_the_order_of_their_random_names(tmp_path):

@@ -1,5 +1,6 @@
 """What the README promises: its tree, its Python and its commands are those of this checkout."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from vidtwin import VidTwinModel, VidTwinVideoProcessor
 from vidtwin.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +42,7 @@ def test_every_command_has_help_and_the_options_the_readme_gives_it() -> None:
     rows = re.findall(r"^\| (`vidtwin .*?) \| (.*) \|$", README, flags=re.MULTILINE)
     commands = {name: row for row in rows for name in re.findall(r"`vidtwin ([a-z ]*[a-z])", row[0])}
     known = {"reconstruct", "encode", "decode", "swap", "info", "convert", "shards", "shards check", "train"}
-    known |= {"metrics install", "evaluate", "compare", "rate page", "rate mos"}
+    known |= {"metrics install", "evaluate", "compare", "rate page", "rate mos", "push"}
     assert known == set(commands)
     for name, row in commands.items():
         result = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
@@ -60,11 +62,18 @@ def test_every_make_target_exists() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
-def test_the_python_runs(number: int, tmp_path: Path) -> None:
+def test_the_python_runs(number: int, tmp_path: Path, hub, tiny_model: VidTwinModel) -> None:
+    tiny_model.push_to_hub("org/vidtwin-base")
+    VidTwinVideoProcessor.from_config(tiny_model.config).push_to_hub("org/vidtwin-base")
     for name in ("modeling_vidtwin",):  # the paths it names
         (tmp_path / name).symlink_to(ROOT / name)
     result = subprocess.run(
-        [sys.executable, "-c", blocks("python")[number]], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-c", f"{blocks('python')[number]}\nprint('ran')"],
+        cwd=tmp_path,
+        env={**os.environ, "HF_HUB_OFFLINE": "0"},
+        capture_output=True,
+        text=True,
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout or (tmp_path / "clip.mp4").stat().st_size > 0
+    assert result.stdout.endswith("ran\n")
+    assert "write_video" not in blocks("python")[number] or (tmp_path / "clip.mp4").stat().st_size > 0

@@ -1,6 +1,7 @@
 """The trainer: its log, its two networks, its refusal to train on nonsense, and exact resuming."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -304,3 +305,14 @@ def test_a_learned_log_variance_at_an_aggressive_rate_is_stopped_and_not_spoilt(
         trainer.train()
     assert all(weight.isfinite().all() for weight in trainer.model.parameters())
     assert -6 <= trainer.model.logvar.item() <= 6
+
+
+def test_a_run_that_pushes_leaves_the_averaged_weights_and_its_card_on_the_hub(make, hub):
+    trainer = make(push_to_hub=True, hub_model_id="me/trained", save_steps=2)
+    trainer.train()
+    trainer.save_model()
+    files = hub.files("me/trained")
+    found, wanted = VidTwinModel.from_pretrained("me/trained"), trainer.averaged_generator.state_dict()
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in found.state_dict().items())
+    assert "- steps: 6 of 6" in files["README.md"].decode() and "modeling_vidtwin.py" in files
+    assert not {"optimizer.pt", "training_args.bin", "scheduler.pt"} & {Path(name).name for name in files}

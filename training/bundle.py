@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from vidtwin.hub_cards.cards import demo_card
+from vidtwin.hub_cards.cards import demo_story, model_card
 from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
 from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProcessor
 
@@ -35,15 +35,26 @@ def bundle(
     model.save_pretrained(folder)
     VidTwinVideoProcessor.from_config(model.config).save_pretrained(folder)
     facts = {
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "dtype": "float16",
         "clips": sum(map(_clips, [run, *earlier])),
         "recipe": recipe,
         "losses": _losses(load_recipe(recipe).training),
     }
     measured = json.loads(quality.read_text(encoding="utf-8")) if quality else None
-    (folder / "README.md").write_text(demo_card(model.config, facts, measured), encoding="utf-8")
+    card = model_card("org/vidtwin-demo", model.config, demo_story(facts, measured))
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    _strip_code(folder)
     return model
+
+
+def _strip_code(folder: Path) -> None:
+    """Beside the package its own code again would be a second copy."""
+    for file in folder.glob("*.py"):
+        file.unlink()
+    for file in folder.glob("*config.json"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        content.pop("auto_map", None)
+        file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _clips(run: Path) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ from transformers.trainer_utils import rotate_checkpoints
 from transformers.utils import logging
 
 from vidtwin.configuration.configuration_vidtwin import VidTwinConfig
-from vidtwin.hub_cards.cards import trained_card
+from vidtwin.hub_cards.cards import model_card, trained_story
 from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
 
 from . import losses
@@ -393,7 +394,8 @@ class VidTwinTrainer(Trainer):
         evaluations = [entry for entry in self.state.log_history if "eval_psnr" in entry]
         results = {"PSNR on evaluation clips (dB)": evaluations[-1]["eval_psnr"]} if evaluations else {}
         repo = self.hub_model_id or model_name or Path(self.args.output_dir).name
-        card = trained_card(self.generator.config, repo, self._facts(), results, license or "other")
+        story = trained_story(self._facts(), results)
+        card = model_card(repo, self.generator.config, replace(story, license=license or story.license))
         (Path(self.args.output_dir) / "README.md").write_text(card, encoding="utf-8")
 
     def _facts(self) -> dict[str, Any]:
@@ -401,7 +403,6 @@ class VidTwinTrainer(Trainer):
         args, steps = self.args, self.state.global_step
         clips = self._train_batch_size * args.gradient_accumulation_steps * args.world_size
         return {
-            "parameters": self.generator.num_parameters(),
             "steps": f"{steps:,} of {args.max_steps:,}, {clips} clips each",
             "error": args.error,
             "LPIPS": f"{args.perceptual_net}, weight {args.perceptual_weight:g}",

@@ -21,6 +21,7 @@ from .evaluate_cli import evaluate_app
 from .failures import one_line_errors
 from .metrics_cli import metrics_app
 from .options import BatchSize, Device, Dtype, Fit, Model, Quiet, Revision, Seed, choose, set_up
+from .push_cli import push_app
 from .rate_cli import rate_app
 from .shards_cli import shards_app
 
@@ -46,7 +47,8 @@ VideoOut = Annotated[
     Path, typer.Argument(metavar="OUT", help="The video to write: .mp4, .mov, .mkv, .webm, .avi or .gif.")
 ]
 Part = Annotated[
-    Literal["all", "structure", "dynamics"], typer.Option(help="The latents to decode: both, or one alone.")
+    Literal["all", "structure", "dynamics", "original"],
+    typer.Option(help="The latents to decode: both, or one alone; original: what the model sees, untouched."),
 ]
 SideBySide = Annotated[
     bool,
@@ -69,6 +71,7 @@ def main(*command: str) -> None:
 
 
 app.add_typer(evaluate_app)
+app.add_typer(push_app)
 app.add_typer(shards_app, name="shards")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(rate_app, name="rate")
@@ -113,8 +116,7 @@ def reconstruct(
     OUT has as many frames as IN, at the same rate, and shows the model's square of each. With --fit pad the
     bars are cut away again. The metrics compare with the original as the model saw it.
     """
-    if side_by_side and part != "all":
-        raise typer.BadParameter("--side-by-side shows every part; leave --part out.")
+    _refuse_part(part, side_by_side, metrics or metrics_json is not None)
     say = set_up(seed, quiet)
     from .metrics.frame_scores import FrameScores
     from .modeling_vidtwin import long_video, picture
@@ -122,7 +124,8 @@ def reconstruct(
     from .modeling_vidtwin.video_io import VideoReader, VideoWriter
 
     _keep_apart([video_in], [video_out, metrics_json, strip])
-    parts = long_video.PARTS if side_by_side or strip else (part,)
+    alone = () if part == "original" else (part,)
+    parts = long_video.PARTS if side_by_side or strip else alone
     scores, rows = FrameScores(), picture.Strip()
     with (
         VideoReader(video_in) as reader,
@@ -317,7 +320,11 @@ def info(
 @one_line_errors
 def convert(
     source: Annotated[
-        Path, typer.Argument(metavar="CKPT", help="A released .ckpt (with --to-released: a folder).")
+        str,
+        typer.Argument(
+            metavar="CKPT",
+            help="A released .ckpt, or the Hub id microsoft/vidtwin (--to-released: a folder).",
+        ),
     ],
     target: Annotated[
         Path, typer.Argument(metavar="DIR", help="A new folder (with --to-released: a .ckpt).")
@@ -330,24 +337,26 @@ def convert(
     base: Annotated[
         Path | None, typer.Option(help="With --to-released: a .ckpt that lends the tensors no model uses.")
     ] = None,
+    revision: Revision = None,
 ) -> None:
     """Turn a released checkpoint into a folder, or back.
 
-    The folder is one that from_pretrained loads. No tensor tells the numbers of heads: the defaults are those
-    of the released model. Nothing is rounded, so that the way back is exact.
+    The folder is one that from_pretrained and `vidtwin push` take. No tensor tells the numbers of heads: the
+    defaults are those of the released model. Nothing is rounded, so that the way back is exact.
     """
     if base and not to_released:
         raise typer.BadParameter("--base goes with --to-released.")
     say = set_up(0, quiet=False)
     import torch
 
+    from .hub_cards.cards import model_card, released_story
     from .modeling_vidtwin import VidTwinVideoProcessor, conversion
     from .modeling_vidtwin.model_folder import find_model, new_folder
 
     if to_released:
         _keep_apart([base], [target])
         with _file_to_write(target) as file:
-            model = find_model(str(source)).load(torch.device("cpu"))
+            model = find_model(source, revision).load(torch.device("cpu"))
             lent = conversion.read_released(base) if base else None
             tensors, left_out = conversion.released_from_model(model, lent)
             with file.open("wb") as stream:
@@ -356,9 +365,15 @@ def convert(
         return
     with new_folder(target) as folder:
         heads = num_attention_heads, qformer_num_attention_heads
-        model = conversion.convert_to_folder(source, folder, *heads)
+        checkpoint = conversion.released_checkpoint(source, revision)
+        model = conversion.convert_to_folder(checkpoint, folder, *heads)
         VidTwinVideoProcessor.from_config(model.config).save_pretrained(folder)
+        if source == conversion.RELEASED_REPO:
+            card = model_card(str(target), model.config, released_story(source, model.config))
+            (folder / "README.md").write_text(card, encoding="utf-8")
     say(f"heads: {heads[0]} of the transformers, {heads[1]} of the Q-Former; no tensor tells them")
+    config = model.config
+    say(f"rate: {config.num_latents:,} numbers a clip, {config.compression_rate:.3%}; a clip went through")
     say(f"{target}: {model.num_parameters():,} parameters; `vidtwin info {target}` tells more")
 
 
@@ -389,6 +404,14 @@ def train(
     from .training.command import train_recipe
 
     train_recipe(recipe, output_dir, resume == "last" or resume or False, overrides or [])
+
+
+def _refuse_part(part: str, side_by_side: bool, metrics: bool) -> None:
+    """Refuses options that do not go with a part."""
+    if side_by_side and part != "all":
+        raise typer.BadParameter("--side-by-side shows every part; leave --part out.")
+    if metrics and part == "original":
+        raise typer.BadParameter("--part original is what metrics compare with; leave one of them out.")
 
 
 def _keep_apart(inputs: Sequence[Path | None], outputs: Sequence[Path | None]) -> None:

@@ -51,7 +51,7 @@ def evaluate(
     """
     say = set_up(0, quiet)
     from .evaluation.evaluate_command import Settings, evaluate_model
-    from .evaluation.evaluation_report import table
+    from .hub_cards.results import results_table
     from .modeling_vidtwin.model_folder import find_model
 
     folder = find_model(model, revision)
@@ -59,7 +59,7 @@ def evaluate(
     where = choose(folder, _of_this_process(device), dtype, say)
     summary = evaluate_model(folder, data, out, settings, where, say)
     if summary:
-        typer.echo(table(summary))
+        typer.echo(results_table(summary))
         say(f"{out / 'index.html'}: the page to look at; {len(summary['refused'])} videos refused")
 
 

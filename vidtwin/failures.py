@@ -41,8 +41,12 @@ def _reason(error: Exception) -> str:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     from huggingface_hub.errors import StrictDataclassError
 
+    from .modeling_vidtwin.hub_errors import hub_reason, is_of_the_hub
+
     if isinstance(error, StrictDataclassError):  # the last line is the field's own
         return str(error).splitlines()[-1]
+    if is_of_the_hub(error):
+        return f"the Hub: {hub_reason(error)}."
     known = isinstance(error, OSError | ValueError)
     return str(error) if known else f"{type(error).__name__}: {error}"
 

@@ -16,7 +16,7 @@ Args:
     ddof: 1 for unbiased covariances, 0 for those of the sample.
     bootstrap: resamples for "interval", the middle 95 %.
 Returns:
-    fvd: 0 for equal sets, lower is better. It is too high by about 1/n: compare values of equal n only.
+    fvd: 0 for equal sets, lower is better. Too high by an amount that falls as 1/n: compare equal n only.
     n_predictions, n_references, net, ddof, units, protocol.
 Examples:
     >>> import evaluate, numpy as np
