@@ -4,6 +4,7 @@ transformers fetches the files that auto_map names and what they import from `.s
 rooms are written side by side, and their imports of each other become imports of siblings.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -21,7 +22,7 @@ PORTABLE = {
 _RELATIVE = re.compile(r"^(\s*from\s+)\.+([\w.]+)(\s+import\b)", re.MULTILINE)
 
 
-def write_remote_code(folder: str | Path, auto_map: dict[str, str]) -> bool:
+def write_remote_code(folder: str | os.PathLike[str], auto_map: dict[str, str]) -> bool:
     """Writes the modules that `auto_map` names, and all they import, to `folder`.
 
     auto_map: transformers', such as {"AutoModel": "modeling_vidtwin.VidTwinModel"}. False, and nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from huggingface_hub import DatasetCardData, ModelCard, ModelCardData
@@ -63,14 +63,13 @@ def model_card(repo: str, config: VidTwinConfig, story: Story, measured: dict[st
 
 
 def _metadata(repo: str, license: str, measured: dict[str, Any] | None) -> ModelCardData:
-    results = {"eval_results": eval_results(measured)} if measured else {}
     return ModelCardData(
         license=license,
         library_name="vidtwin",
         pipeline_tag="video-to-video",
         tags=_TAGS,
         model_name=repo.rsplit("/", 1)[-1],
-        **results,
+        eval_results=eval_results(measured) if measured else None,
     )
 
 
@@ -82,14 +81,15 @@ def for_repository(text: str, repo: str) -> str:
 def with_results(text: str, measured: dict[str, Any]) -> str:
     """A card with the figures of `vidtwin evaluate` in its metadata, and in place of its section Results."""
     card = ModelCard(text)
-    card.data.model_name = card.data.model_name or measured["model"].rstrip("/").rsplit("/", 1)[-1]
-    card.data.eval_results = eval_results(measured)
+    data = cast(ModelCardData, card.data)
+    data.model_name = data.model_name or measured["model"].rstrip("/").rsplit("/", 1)[-1]
+    data.eval_results = eval_results(measured)
     section = re.compile(r"(^## Results\n).*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
     table = f"## Results\n\n{results_table(measured)}\n\n"
     body = section.sub(lambda _: table, card.text, count=1)
     if body == card.text and table not in body:
         body = f"{body.rstrip()}\n\n{table}"
-    return f"---\n{card.data.to_yaml()}\n---\n{body}"
+    return f"---\n{data.to_yaml()}\n---\n{body}"
 
 
 def story(kind: str, **facts: Any) -> Story:

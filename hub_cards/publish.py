@@ -160,7 +160,7 @@ def push(upload: Upload, where: Destination, say: Callable[[str], None] = print)
     where = replace(where, revision=where.revision or "main")
     at: dict[str, Any] = {"repo_type": upload.kind}
     try:
-        sdk = {"space_sdk": "static"} if upload.kind == "space" else {}
+        sdk: dict[str, Any] = {"space_sdk": "static"} if upload.kind == "space" else {}
         made = _patiently(
             lambda: api.create_repo(upload.repo, private=where.private, exist_ok=True, **at, **sdk), say
         )
@@ -184,11 +184,11 @@ def push(upload: Upload, where: Destination, say: Callable[[str], None] = print)
 def _commit(api: HfApi, upload: Upload, where: Destination, at: dict[str, Any]) -> Any:
     earlier = api.list_repo_files(revision=where.revision, **at)
     stale = [name for name in earlier if _is_bulk(name) and name not in upload.files]
-    operations = [
-        *(CommitOperationAdd(name, what if isinstance(what, bytes) else str(what))
-          for name, what in sorted(upload.files.items())),
-        *(CommitOperationDelete(name) for name in stale),
-    ]  # fmt: skip
+    operations: list[CommitOperationAdd | CommitOperationDelete] = [
+        CommitOperationAdd(name, what if isinstance(what, bytes) else str(what))
+        for name, what in sorted(upload.files.items())
+    ]
+    operations += [CommitOperationDelete(name) for name in stale]
     message, revision = where.message, where.revision
     return api.create_commit(operations=operations, commit_message=message, revision=revision, **at)
 

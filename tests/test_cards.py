@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from huggingface_hub import DatasetCard, ModelCard
+from huggingface_hub import DatasetCard, ModelCard, get_session
 from video_maker import make_video, smooth_frames
 
 from vidtwin import VidTwinModel, VidTwinVideoProcessor
@@ -49,6 +49,13 @@ def named(name: str) -> str:
     return (CARDS / f"{name}.md").read_text(encoding="utf-8")
 
 
+def validated(hub, card: str) -> list[str]:
+    """What the Hub says of a card; `card.validate()` asks it too, but older clients only the real one."""
+    asked = {"repoType": "model", "content": card}
+    answer = get_session().post(f"{hub.url}/api/validate-yaml", json=asked)
+    return [error["message"] for error in answer.json()["errors"]]
+
+
 @pytest.mark.parametrize("name", [*(f"vidtwin-{scale}" for scale in SCALES), "vidtwin-demo"])
 def test_the_cards_in_the_repository_are_those_that_are_written_today(name, tmp_path):
     write_cards(tmp_path)
@@ -62,7 +69,7 @@ def test_a_card_passes_the_hubs_rules(file, hub):
     assert card.data.license in LICENSES and card.data.pipeline_tag in TASKS
     assert card.data.library_name == "vidtwin" and "custom_code" in card.data.tags
     assert card.data.model_name == file.stem
-    card.validate()
+    assert validated(hub, card.content) == []
     assert "{" not in re.sub(r"```.*?```", "", card.text, flags=re.DOTALL)
 
 
@@ -73,8 +80,7 @@ def test_a_card_links_nothing_but_the_paper(file):
 
 
 def test_a_licence_that_the_hub_does_not_know_would_be_refused(hub):
-    with pytest.raises(ValueError, match="license"):
-        ModelCard(named("vidtwin-base").replace("license: other", "license: mine")).validate()
+    assert "license" in validated(hub, named("vidtwin-base").replace("license: other", "license: mine"))[0]
 
 
 @pytest.mark.parametrize("scale", ["base", "demo"])

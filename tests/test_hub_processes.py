@@ -1,12 +1,14 @@
 """The Hub both ways in processes of their own, as people meet it: trained here, loaded there."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 import torch
 from loopback_hub import TOKEN
+from video_maker import make_video, smooth_frames
 
 LOAD = """
 import sys, torch
@@ -65,3 +67,20 @@ def test_nothing_of_the_hub_leaves_the_cache_or_runs(world, hub, tmp_path):
     hub.put("me/index", {**demo, "model.safetensors.index.json": index})
     told = world("-m", "vidtwin", "info", "me/index")
     assert told.startswith("1\n") and "names ../../../outside.safetensors, which is no file beside it" in told
+
+
+@pytest.mark.slow
+def test_shards_stream_from_the_hub_as_their_card_says(world, hub, tmp_path):
+    (tmp_path / "videos").mkdir()
+    for number in range(2):
+        make_video(tmp_path / "videos" / f"{number}.mp4", smooth_frames(20), 25)
+    assert world("-m", "vidtwin", "shards", "videos", "shards").startswith("0\n")
+    assert world("-m", "vidtwin", "push", "shards", "me/data").startswith("0\n")
+    card = hub.files("me/data", kind="datasets")["README.md"].decode()
+    (example,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    online = {"HF_DATASETS_OFFLINE": "0"}
+    said = world("-c", example, **online)
+    assert said.startswith("0\n") and re.search(r"^[01]-", said.splitlines()[1])
+    address = re.findall(r"hf://datasets/me/data/\S*?tar", card)[0]
+    measured = world("-m", "vidtwin", "evaluate", "demo", address, "--out", "out", **online)
+    assert measured.startswith("0\n") and "2 videos" in measured
