@@ -18,6 +18,7 @@ from .results import eval_results, quality_table, results_table
 TEMPLATES = Path(__file__).parent / "templates"
 NOT_MEASURED = "Not measured."
 _TAGS = ["vidtwin", "video", "autoencoder", "vae", "custom_code"]
+_NAMED = re.compile(r"^model_name: (.+)\n", re.MULTILINE)
 _LOADED = re.compile(r'(from_pretrained\(")[^"]+(")|(--model )\S+')
 
 
@@ -74,7 +75,11 @@ def _metadata(repo: str, license: str, measured: dict[str, Any] | None) -> Model
 
 
 def for_repository(text: str, repo: str) -> str:
-    """A card whose examples load `repo`, whatever they loaded before."""
+    """A card whose examples load `repo`, whatever they loaded before, and whose heading is its name."""
+    name = repo.rsplit("/", 1)[-1]
+    if found := _NAMED.search(text):
+        text = text.replace(found[0], f"model_name: {name}\n", 1)
+        text = text.replace(f"\n# {found[1]}\n", f"\n# {name}\n", 1)
     return _LOADED.sub(lambda found: f"{found[1] or found[3]}{repo}{found[2] or ''}", text)
 
 

@@ -150,7 +150,8 @@ def test_figures_replace_the_results_of_a_card_and_only_these():
 
 def test_the_examples_take_another_name():
     text = for_repository(named("vidtwin-base"), "me/mine")
-    assert "org/vidtwin-base" not in text and text.count("me/mine") == 6
+    assert "vidtwin-base" not in text and text.count("me/mine") == 6
+    assert "\n# mine\n" in text and ModelCard(text).data.model_name == "mine"
 
 
 def test_the_data_sets_card_tells_what_is_in_it():
