@@ -13,7 +13,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import PretrainedConfig
 from transformers.utils import logging
 
-from .remote_code import without_code, write_remote_code
+from .remote_code import known_here, without_code, write_remote_code
 
 logger = logging.get_logger(__name__)
 
@@ -145,6 +145,8 @@ class VidTwinConfig(PretrainedConfig):
             }
             if write_remote_code(save_directory, auto_map):
                 self.auto_map = auto_map
+        elif getattr(self, "auto_map", None):  # what is not beside it cannot be named as if it were
+            self.auto_map = known_here(save_directory, self.auto_map)
         super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
     def _get_files_timestamps(self, working_dir: str | os.PathLike) -> dict[str, float]:
@@ -160,6 +162,9 @@ class VidTwinConfig(PretrainedConfig):
                 raise ValueError(f"{name} must be a number, got {value}.")
             if isinstance(value, int) and name not in _FLOAT_FIELDS and value < least:
                 raise ValueError(f"{name} must be at least {least}, got {value}.")
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} must be at most {most:,}, got {getattr(self, name):,}.")
         for name in ("layer_norm_eps", "qformer_layer_norm_eps"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}.")
@@ -169,6 +174,8 @@ class VidTwinConfig(PretrainedConfig):
     def validate_sizes(self) -> None:
         """Sizes divide as the architecture needs."""
         _check_multiple("image_size", self.image_size, "patch_size", self.patch_size)
+        if self.grid_size > _MOST_PATCHES:
+            raise ValueError(f"a frame must be at most {_MOST_PATCHES} patches wide, got {self.grid_size}.")
         _check_multiple("hidden_size", self.hidden_size, "the 4 parts of the position table", 4)
         _check_multiple("hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads)
         _check_multiple(
@@ -235,6 +242,19 @@ class VidTwinConfig(PretrainedConfig):
         return self.num_latents / (self.num_frames * self.num_channels * self.image_size**2)
 
 
+# Beyond these a configuration from elsewhere is a mistake, or meant to exhaust the machine.
+_MOST = {
+    "image_size": 8192,
+    "num_frames": 4096,
+    "hidden_size": 32768,
+    "num_hidden_layers": 512,
+    "num_query_tokens": 4096,
+    "qformer_hidden_size": 32768,
+    "qformer_num_hidden_layers": 512,
+    "structure_num_downsamples": 16,
+    "dynamics_num_downsamples": 16,
+}
+_MOST_PATCHES = 512
 _FLOAT_FIELDS = frozenset({"layer_norm_eps", "qformer_dropout", "qformer_layer_norm_eps"})
 
 

@@ -44,6 +44,17 @@ def write_remote_code(folder: str | os.PathLike[str], auto_map: dict[str, str]) 
     return True
 
 
+def known_here(folder: str | os.PathLike[str], auto_map: dict[str, str]) -> dict[str, str]:
+    """The entries that a folder of a class from the Hub can keep: of modules that lie in it, of other
+    repositories ("org/name--module.Class"), and the configuration's own, which is written last."""
+    present = {path.stem for path in Path(folder).glob("*.py")}
+    return {
+        name: target
+        for name, target in auto_map.items()
+        if name == "AutoConfig" or "--" in target or target.partition(".")[0] in present
+    }
+
+
 def without_code(timestamps: dict[str, float]) -> dict[str, float]:
     """transformers uploads what is newer than these: so that code written just before goes up too."""
     return {name: time for name, time in timestamps.items() if not name.endswith(".py")}

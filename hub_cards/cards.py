@@ -19,7 +19,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 NOT_MEASURED = "Not measured."
 _TAGS = ["vidtwin", "video", "autoencoder", "vae", "custom_code"]
 _NAMED = re.compile(r"^model_name: (.+)\n", re.MULTILINE)
-_LOADED = re.compile(r'(from_pretrained\(")[^"]+(")|(--model )\S+')
+_LOADED = re.compile(r'AutoModel\.from_pretrained\("([^"]+)", trust_remote_code=True')
+_OURS = "library_name: vidtwin\n"
+_HEADING = re.compile(r"##? ")
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,14 @@ def model_card(repo: str, config: VidTwinConfig, story: Story, measured: dict[st
     repo: the Hub id its examples load. measured: the summary of `vidtwin evaluate`, for the results and the
     model-index; the story's results else.
     """
-    cost = summarize(config)
+    decodes = config.architectures != ["VidTwinEncoderModel"]
+    cost = summarize(config, decodes)
+    use = (TEMPLATES / ("use.md" if decodes else "use_encoder.md")).read_text(encoding="utf-8")
     text = (TEMPLATES / "model.md").read_text(encoding="utf-8")
     body = text.format(
+        use=use.format(repo=repo, num_frames=config.num_frames),
+        operations="encode and decode" if decodes else "encode",
         name=repo.rsplit("/", 1)[-1],
-        repo=repo,
         summary=story.summary,
         training=story.training,
         limits=f"{story.limits} One resolution; clips of {config.num_frames} frames.".strip(),
@@ -75,26 +80,44 @@ def _metadata(repo: str, license: str, measured: dict[str, Any] | None) -> Model
 
 
 def for_repository(text: str, repo: str) -> str:
-    """A card whose examples load `repo`, whatever they loaded before, and whose heading is its name."""
+    """A card that this package wrote, for another repository: its examples load `repo`, its heading is that
+    name. A card by other hands stays as it is."""
+    named, loaded = _NAMED.search(text), _LOADED.search(text)
+    if not (named and loaded and _OURS in text):
+        return text
     name = repo.rsplit("/", 1)[-1]
-    if found := _NAMED.search(text):
-        text = text.replace(found[0], f"model_name: {name}\n", 1)
-        text = text.replace(f"\n# {found[1]}\n", f"\n# {name}\n", 1)
-    return _LOADED.sub(lambda found: f"{found[1] or found[3]}{repo}{found[2] or ''}", text)
+    text = text.replace(named[0], f"model_name: {name}\n", 1)
+    text = text.replace(f"\n# {named[1]}\n", f"\n# {name}\n", 1)
+    text = text.replace(f'from_pretrained("{loaded[1]}"', f'from_pretrained("{repo}"')
+    return text.replace(f"--model {loaded[1]}\n", f"--model {repo}\n")
 
 
 def with_results(text: str, measured: dict[str, Any]) -> str:
     """A card with the figures of `vidtwin evaluate` in its metadata, and in place of its section Results."""
-    card = ModelCard(text)
+    card = ModelCard(text.replace("\r\n", "\n"))
     data = cast(ModelCardData, card.data)
+    data.library_name = data.library_name or "vidtwin"
+    data.pipeline_tag = data.pipeline_tag or "video-to-video"
     data.model_name = data.model_name or measured["model"].rstrip("/").rsplit("/", 1)[-1]
     data.eval_results = eval_results(measured)
-    section = re.compile(r"(^## Results\n).*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-    table = f"## Results\n\n{results_table(measured)}\n\n"
-    body = section.sub(lambda _: table, card.text, count=1)
-    if body == card.text and table not in body:
-        body = f"{body.rstrip()}\n\n{table}"
-    return f"---\n{data.to_yaml()}\n---\n{body}"
+    before, after = _around_results(card.text)
+    section = ["## Results", "", *results_table(measured).splitlines(), ""]
+    return f"---\n{data.to_yaml()}\n---\n" + "\n".join([*before, *section, *after]).rstrip("\n") + "\n"
+
+
+def _around_results(text: str) -> tuple[list[str], list[str]]:
+    """The lines before and after the section Results; all before it where there is none."""
+    lines, fenced = text.splitlines(), False
+    headings = []
+    for number, line in enumerate(lines):
+        fenced ^= line.startswith("```")
+        if not fenced and _HEADING.match(line):
+            headings.append(number)
+    starts = [number for number in headings if lines[number].strip() == "## Results"]
+    if not starts:
+        return [*lines, ""], []
+    end = next((number for number in headings if number > starts[0]), len(lines))
+    return lines[: starts[0]], lines[end:]
 
 
 def story(kind: str, **facts: Any) -> Story:

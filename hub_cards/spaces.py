@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from pathlib import Path
 
 from vidtwin.metrics.hub_names import path
@@ -23,6 +24,7 @@ def metric_space(name: str, repo: str) -> dict[str, Path | bytes]:
     folder = Path(path(name))
     card = (folder / "README.md").read_text(encoding="utf-8")
     card = card.replace(f'evaluate.load("{name}"', f'evaluate.load("{repo}"')
+    card = re.sub(r"^import vidtwin\.metrics  #.*\n", "# pip install vidtwin\n", card, flags=re.MULTILINE)
     body = card.split("---\n", 2)[-1].strip()
     page = _PAGE.format(name=html.escape(name), text=html.escape(body))
     return {f"{name}.py": folder / f"{name}.py", "README.md": card.encode(), "index.html": page.encode()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -109,7 +110,10 @@ def read_released(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise
     except Exception as error:  # torch's reader answers a damaged file with almost any exception
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        told = str(error).strip() or type(error).__name__
+        # torch's own message goes on to say how such a file can be loaded nevertheless.
+        unsafe = isinstance(error, pickle.UnpicklingError) and "weights_only" in told
+        reason = "it holds other objects" if unsafe else told.splitlines()[0]
         raise ConversionError(
             f"{path} is not a torch checkpoint that holds only tensors and plain values ({reason}). "
             "Give the released .ckpt file as it was downloaded."

@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
 _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 _STATUS = {
     400: "it refuses what was sent",
-    401: f"it does not know the token: {_LOG_IN}",
+    401: f"there is no token, or one that it does not know: {_LOG_IN}",
     403: "the token may not write there: take one with write access, or a repository of your own",
     404: f"there is no such repository, or it is private: {_LOG_IN}",
     409: "another change came in between",

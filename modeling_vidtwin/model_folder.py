@@ -26,6 +26,7 @@ from .video_processing_vidtwin import Fit, VidTwinVideoProcessor
 
 Kind = TypeVar("Kind", VidTwinModel, VidTwinEncoderModel)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_WANTED = ["config.json", "*processor_config.json", "model*.safetensors", "model.safetensors.index.json"]
 # Fields that say something about the latents or the file, and nothing about what the model computes.
 _NOT_ARCHITECTURE = {"structure_mean", "structure_std", "dynamics_mean", "dynamics_std", "vidtwin_version"}
 
@@ -118,8 +119,11 @@ class ModelFolder:
             raise ValueError(f"{self.name} must hold weights as model*.safetensors, got none.")
         index = self.path / "model.safetensors.index.json"
         if index.is_file():
-            named = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values()
-            for name in sorted(set(named) - {file.name for file in files}):
+            told = json.loads(index.read_text(encoding="utf-8"))
+            homes = told.get("weight_map") if isinstance(told, dict) else None
+            if not isinstance(homes, dict) or not all(isinstance(name, str) for name in homes.values()):
+                raise ValueError(f"{index} is no index of weights.")
+            for name in sorted(set(homes.values()) - {file.name for file in files}):
                 raise ValueError(f"{index} names {name}, which is no file beside it.")
         for file in files:
             try:
@@ -149,9 +153,7 @@ def find_model(name: str, revision: str | None = None) -> ModelFolder:
         raise ValueError(unknown)
     try:
         # Training leaves checkpoints in folders of their own: only the top of the repository is the model.
-        path = snapshot_download(
-            name, revision=revision, allow_patterns=["*.json", "model*.safetensors"], ignore_patterns=["*/*"]
-        )
+        path = snapshot_download(name, revision=revision, allow_patterns=_WANTED, ignore_patterns=["*/*"])
     except Exception as error:
         if not isinstance(error, OSError | ValueError) and not is_of_the_hub(error):
             raise

@@ -26,6 +26,7 @@ class Repository:
     """Files by path of every commit; `refs` are branches, `tags` tags."""
 
     private: bool = False
+    sdk: str | None = None
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -142,8 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, self.fault = self.fault.status, None
             return self.refuse(status, "", f"failure {status} on demand")
         for method, pattern, handler in ROUTES:
-            if self.command in method.split("|") and (match := re.fullmatch(pattern, unquote(url.path))):
-                return handler(self, raw, **match.groupdict())
+            if self.command in method.split("|") and (match := re.fullmatch(pattern, url.path)):
+                parts = {name: part and unquote(part) for name, part in match.groupdict().items()}
+                return handler(self, raw, **parts)
         self.refuse(404, "EntryNotFound", f"no route {self.command} {url.path}")
 
     do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = route  # noqa: N815
@@ -174,7 +176,10 @@ class _Handler(BaseHTTPRequestHandler):
     def validate_yaml(self, raw: bytes) -> None:
         head = json.loads(raw)["content"].split("---")
         errors = []
-        card = yaml.safe_load(head[1]) if len(head) > 2 else {}
+        try:
+            card = yaml.safe_load(head[1]) if len(head) > 2 else {}
+        except yaml.YAMLError as error:
+            return self.reply(400, {"errors": [{"message": str(error)}], "warnings": []})
         if card.get("license") not in LICENSES | {None}:
             errors.append({"message": f'"license" must be one of the known, got {card["license"]}'})
         self.reply(400 if errors else 200, {"errors": errors, "warnings": []})
@@ -189,6 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not known:
             private = asked.get("visibility") == "private" or bool(asked.get("private"))  # new or old clients
             self.hub.put(repo, {".gitattributes": b""}, kind, private)
+            self.hub.repos[kind, repo].sdk = asked.get("sdk")
         prefix = "" if kind == "models" else f"{kind}/"
         self.reply(409 if known else 200, {"url": f"{self.hub.url}/{prefix}{repo}", "name": repo, "id": "0"})
 

@@ -146,6 +146,14 @@ def test_figures_replace_the_results_of_a_card_and_only_these():
     assert with_results(after, SUMMARY) == after
     bare = with_results("---\nlicense: mit\n---\n\nmine\n", SUMMARY)
     assert "mine" in bare and "## Results" in bare and "license: mit" in bare
+    assert ModelCard(with_results("mine\r\n", SUMMARY)).data.library_name == "vidtwin"
+
+
+def test_figures_do_not_break_the_fences_of_a_card():
+    text = "# mine\n\n```md\n## Results\nfenced\n```\n\n## Results\nold\n# Next\nkept\n"
+    after = with_results(text, SUMMARY)
+    assert "```md\n## Results\nfenced\n```" in after and "old" not in after and "# Next\nkept" in after
+    assert after.count("| 20.25 |") == 1
 
 
 def test_the_examples_take_another_name():

@@ -333,3 +333,22 @@ def test_a_file_without_unknown_keys_gives_no_warning(
 def test_the_name_of_a_method_is_no_keyword() -> None:
     with pytest.raises(ValueError, match="has no field 'save_pretrained'"):
         VidTwinConfig(save_pretrained=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("num_hidden_layers", 10**7, "num_hidden_layers must be at most 512, got 10,000,000"),
+        ("image_size", 160_000, "image_size must be at most 8,192"),
+    ],
+)
+def test_sizes_that_would_exhaust_a_machine_are_refused(name: str, value: int, message: str) -> None:
+    """A configuration comes from strangers."""
+    with pytest.raises(StrictDataclassError, match=message):
+        VidTwinConfig(**{name: value})
+
+
+def test_a_frame_has_a_bounded_number_of_patches() -> None:
+    assert VidTwinConfig(image_size=512, patch_size=1).grid_size == 512
+    with pytest.raises(StrictDataclassError, match="at most 512 patches wide, got 513"):
+        VidTwinConfig(image_size=513, patch_size=1)

@@ -309,3 +309,17 @@ def test_a_checkpoint_that_does_not_fit_leaves_no_folder(tmp_path: Path, tensors
     with pytest.raises(ConversionError, match=r"motion_head\.bias"):
         convert_to_folder(saved({"state_dict": tensors}, tmp_path), tmp_path / "folder", 4)
     assert not (tmp_path / "folder").exists()
+
+
+def test_weights_that_make_no_picture_are_refused(tensors: Tensors, tmp_path: Path) -> None:
+    tensors["decoder.final_layer.linear.bias"] = torch.full_like(
+        tensors["decoder.final_layer.linear.bias"], float("nan")
+    )
+    with pytest.raises(ConversionError, match="reconstruction is not finite"):
+        convert_to_folder(saved({"state_dict": tensors}, tmp_path), tmp_path / "out", 4)
+
+
+def test_nobody_is_told_how_to_load_an_unsafe_file(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError) as refused:
+        read_released(saved({"state_dict": {}, "hook": print}, tmp_path))
+    assert "it holds other objects" in str(refused.value) and "weights_only" not in str(refused.value)

@@ -35,10 +35,14 @@ def test_a_missing_file_and_revision_are_told_apart(hub):
 @pytest.mark.parametrize(
     ("status", "passes", "message"),
     [
-        (401, False, "it does not know the token"),
+        (401, False, "there is no token, or one that it does not know"),
         (403, False, "the token may not write there"),
         (409, True, "another change came in between"),
         (429, True, "too many requests"),
+        (408, True, "it refuses the request (408)"),
+        (412, True, "another change came in between"),
+        (502, True, "it failed (502)"),
+        (504, True, "it failed (504)"),
         (500, True, "it failed (500): try again later"),
         (418, False, "it refuses the request (418)"),
     ],

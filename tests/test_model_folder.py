@@ -283,3 +283,27 @@ def test_the_fingerprint_is_of_what_the_model_computes_alone(folder: Path) -> No
     assert find_model(str(folder)).sha256() == before
     (folder / "config.json").write_text(json.dumps({**config, "num_attention_heads": 1}))
     assert find_model(str(folder)).sha256() != before
+
+
+def test_only_what_a_model_needs_is_fetched_of_a_repository(hub, folder: Path) -> None:
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    foreign = {"training_args.bin": b"", "junk.json": b"{}", "checkpoint-1/config.json": b"{}"}
+    hub.put("me/mine", files | foreign)
+    fetched = {path.relative_to(found) for found in [find_model("me/mine").path] for path in found.rglob("*")}
+    assert "config.json" in {str(path) for path in fetched}
+    assert not {str(path) for path in fetched} & set(foreign)
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("[1]", "is no index of weights"),
+        ('{"weight_map": {"a": 3}}', "is no index of weights"),
+        ('{"weight_map": {"a": "../elsewhere.safetensors"}}', "names ../elsewhere.safetensors, which is no"),
+        ('{"weight_map": {"a": "model-00002-of-00002.safetensors"}}', "model-00002-of-00002.safetensors"),
+    ],
+)
+def test_an_index_of_weights_that_are_not_there_is_refused(folder: Path, index: str, message: str) -> None:
+    (folder / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(ValueError, match=message):
+        find_model(str(folder)).load(torch.device("cpu"))

@@ -6,27 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub import ModelCard
 from loopback_hub import TOKEN, Fault
 
-from vidtwin import VidTwinEncoderModel, VidTwinModel, VidTwinVideoProcessor
+from vidtwin import VidTwinModel, VidTwinVideoProcessor
 from vidtwin.hub_cards import publish
-from vidtwin.hub_cards.publish import Destination, PublishError, push, uploads
+from vidtwin.hub_cards.publish import Destination, PublishError, push
+from vidtwin.hub_cards.uploads import uploads
+from vidtwin.metrics import NAMES
 from vidtwin.modeling_vidtwin.model_folder import find_model
 
 REPO = "me/mine"
-SUMMARY = {
-    "model": "/somewhere/of/mine/runs/one",
-    "data": "/somewhere/of/mine/clips",
-    "protocol": "vidtwin: 25 fps",
-    "lpips_net": None,
-    "compression_rate": 0.01,
-    "latent_numbers": 9,
-    "n_clips": 3,
-    "n_videos": 2,
-    "notes": [],
-    "metrics": {"psnr": 20.5, "ssim": 0.5},
-}
 
 
 @pytest.fixture(autouse=True)
@@ -53,15 +42,6 @@ def send(folder: Path, where: Destination = PLAIN, said: list | None = None, **o
         return [push(each, where, (said if said is not None else []).append) for each in planned][0]
 
 
-def evaluation_of(folder: Path, place: Path, **changes) -> Path:
-    place.mkdir()
-    summary = {**SUMMARY, "model_sha256": find_model(str(folder)).sha256(), **changes}
-    (place / "summary.json").write_text(json.dumps(summary))
-    for name in ("scores.csv", "scores.parquet", "best.mp4"):
-        (place / name).write_bytes(name.encode())
-    return place
-
-
 def test_a_pushed_model_loads_by_its_id_with_equal_outputs(hub, folder, tiny_model):
     assert send(folder) == f"{hub.url}/{REPO}"
     found = VidTwinModel.from_pretrained(REPO).eval()
@@ -69,15 +49,6 @@ def test_a_pushed_model_loads_by_its_id_with_equal_outputs(hub, folder, tiny_mod
     assert torch.equal(found(clip).reconstruction, tiny_model(clip).reconstruction)
     assert VidTwinVideoProcessor.from_pretrained(REPO).crop_size.height == 32
     assert hub.files(REPO)["model.safetensors"] == (folder / "model.safetensors").read_bytes()
-
-
-def test_what_goes_is_listed_and_what_stays_too(hub, folder):
-    with uploads(str(folder), REPO) as (planned,):
-        text = "\n".join(planned.lines())
-    assert {"README.md", "config.json", "model.safetensors", "modeling_vidtwin.py"} <= set(planned.files)
-    assert planned.left_out == ("checkpoint-3", "training_args.bin")
-    assert f"{(folder / 'model.safetensors').stat().st_size:>15,}  model.safetensors" in text
-    assert "stays here  training_args.bin" in text and hub.log == []
 
 
 def test_the_code_goes_along_though_the_folder_has_none(hub, folder):
@@ -92,14 +63,6 @@ def test_the_code_goes_along_though_the_folder_has_none(hub, folder):
     assert "modeling_vidtwin.py" in hub.files(REPO)
 
 
-def test_an_encoder_alone_is_told_as_one(hub, tiny_config, tmp_path):
-    VidTwinEncoderModel(tiny_config).save_pretrained(tmp_path / "encoder")
-    VidTwinVideoProcessor.from_config(tiny_config).save_pretrained(tmp_path / "encoder")
-    send(tmp_path / "encoder")
-    auto_map = json.loads(hub.files(REPO)["config.json"])["auto_map"]
-    assert auto_map["AutoModel"] == "modeling_vidtwin.VidTwinEncoderModel"
-
-
 def test_weights_of_an_earlier_push_do_not_stay_beside(hub, folder, tiny_model):
     """transformers would load them instead."""
     tiny_model.save_pretrained(folder, max_shard_size="100KB")
@@ -110,7 +73,9 @@ def test_weights_of_an_earlier_push_do_not_stay_beside(hub, folder, tiny_model):
     for file in folder.glob("model*"):
         file.unlink()
     tiny_model.save_pretrained(folder)
-    send(folder)
+    said: list[str] = []
+    send(folder, said=said)
+    assert "deletes model-00001-of-" in said[0]
     assert [name for name in hub.files(REPO) if name.startswith("model-")] == []
     assert "model.safetensors.index.json" not in hub.files(REPO)
 
@@ -154,7 +119,7 @@ def test_a_private_model_needs_a_token(hub, folder, monkeypatch):
 @pytest.mark.parametrize(
     ("method", "path", "status", "message"),
     [
-        ("POST", "repos/create", 401, "does not know the token"),
+        ("POST", "repos/create", 401, "there is no token, or one that it does not know"),
         ("POST", "repos/create", 403, "may not write there"),
         ("POST", "commit", 403, "may not write there"),
         ("POST", "commit", 500, r"it failed \(500\)"),
@@ -199,50 +164,6 @@ def test_a_download_that_stays_cut_loads_nothing(hub, folder):
     assert find_model(REPO).load(torch.device("cpu"))
 
 
-def test_the_folders_own_card_goes_with_the_new_id(hub, folder):
-    (folder / "README.md").write_text('---\nlicense: mit\n---\nx = VidTwinModel.from_pretrained("run")\n')
-    send(folder)
-    text = hub.files(REPO)["README.md"].decode()
-    assert f'from_pretrained("{REPO}")' in text and "license: mit" in text
-
-
-def test_a_card_of_ones_own_is_sent(hub, folder, tmp_path):
-    (tmp_path / "card.md").write_text("---\nlicense: mit\n---\nmine\n")
-    send(folder, card=tmp_path / "card.md")
-    assert hub.files(REPO)["README.md"].endswith(b"mine\n")
-    with pytest.raises(ValueError, match=r"none\.md is no file"):
-        send(folder, card=tmp_path / "none.md")
-
-
-def test_an_evaluation_goes_along_without_local_names(hub, folder, tmp_path):
-    send(folder, evaluation=evaluation_of(folder, tmp_path / "evaluation"))
-    files = hub.files(REPO)
-    assert {name for name in files if name.startswith("evaluation/")} == {
-        f"evaluation/{name}" for name in ("summary.json", "table.md", "scores.csv", "scores.parquet")
-    }
-    assert not any(b"/somewhere/of/mine" in content for content in files.values())
-    card = ModelCard(files["README.md"].decode())
-    assert {each.metric_type: each.metric_value for each in card.data.eval_results} == {
-        "psnr": 20.5, "ssim": 0.5,
-    }  # fmt: skip
-    assert "| me/mine | 1.0000% | 9 | 20.5 | 0.5 | 3 |" in card.text
-
-
-def test_another_models_evaluation_is_refused(folder, tmp_path):
-    place = evaluation_of(folder, tmp_path / "evaluation", model_sha256="other")
-    with (
-        pytest.raises(ValueError, match="is the evaluation of another model"),
-        uploads(str(folder), REPO, evaluation=place),
-    ):
-        pass
-    (place / "summary.json").unlink()
-    with (
-        pytest.raises(ValueError, match=r"holds no summary\.json"),
-        uploads(str(folder), REPO, evaluation=place),
-    ):
-        pass
-
-
 def test_the_token_is_in_no_file_and_no_word(hub, folder):
     said: list[str] = []
     hub.faults = [Fault("POST", "commit", 500, 1)]
@@ -251,41 +172,56 @@ def test_the_token_is_in_no_file_and_no_word(hub, folder):
     assert not any(TOKEN.encode() in content for content in hub.files(REPO).values())
 
 
-def test_a_half_written_model_is_not_sent(hub, folder):
-    weights = folder / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="damaged or cut short"), uploads(str(folder), REPO):
-        pass
-    assert hub.log == []
-
-
-@pytest.mark.parametrize("name", ["mine", "me/mine/three", "me/..", "me/mi ne", ""])
-def test_names_that_are_none_are_refused(folder, name):
-    with pytest.raises(ValueError, match="a repository is named like org/name"), uploads(str(folder), name):
-        pass
-
-
-def test_shards_become_a_data_set(hub, tmp_path):
-    shards = tmp_path / "shards"
-    shards.mkdir()
-    (shards / "000.tar").write_bytes(b"0" * 1024)
-    report = {
-        "settings": {"short_side": 256, "gop": 12}, "videos": 2, "clips": 5, "seconds": 9.5, "labels": {},
-        "refused": [], "megabytes": 0.001, "tars": {"000.tar": {"clips": 5, "bytes": 1024}},
-    }  # fmt: skip
-    (shards / "report.json").write_text(json.dumps(report))
-    send(shards)
-    files = hub.files(REPO, kind="datasets")
-    assert files["000.tar"] == b"0" * 1024 and f"hf://datasets/{REPO}/*.tar".encode() in files["README.md"]
-    (shards / "001.tar").write_bytes(b"")
-    with pytest.raises(ValueError, match="has not the tars that its report"), uploads(str(shards), REPO):
-        pass
-    (shards / "report.json").unlink()
-    with pytest.raises(ValueError, match=r"no report\.json"), uploads(str(shards), REPO):
-        pass
-
-
 def test_metrics_become_spaces(hub, folder):
     send(folder, metrics=True)
-    for name in publish.NAMES:
+    for name in NAMES:
         assert {f"{name}.py", "README.md", "index.html"} <= set(hub.files(f"me/{name}", kind="spaces"))
+    assert hub.repos["spaces", "me/fvd"].sdk == "static"
+
+
+def test_figures_of_older_weights_go_with_them(hub, folder):
+    send(folder)
+    old = {"evaluation/summary.json": b"{}", "evaluation/mine.txt": b"", "other.tar": b""}
+    hub.repos["models", REPO].add("main", hub.files(REPO) | old)
+    send(folder)
+    assert {"evaluation/mine.txt", "other.tar"} <= set(hub.files(REPO))
+    assert "evaluation/summary.json" not in hub.files(REPO)
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_another_visibility_than_asked_for_is_refused_before_sending(hub, folder, private):
+    send(folder, Destination(private=not private))
+    before = hub.repos["models", REPO].refs["main"]
+    with pytest.raises(PublishError, match=f"is there and {'public' if private else 'private'}: make it"):
+        send(folder, Destination(private=private))
+    assert hub.repos["models", REPO].refs["main"] == before
+
+
+def test_a_pull_request_is_no_branch_to_make(hub, folder):
+    send(folder)
+    hub.repos["models", REPO].refs["refs/pr/1"] = hub.repos["models", REPO].refs["main"]
+    hub.log.clear()
+    send(folder, Destination(revision="refs/pr/1"))
+    assert not any("/branch/" in path for _, path, _ in hub.log)
+
+
+def test_a_tag_that_fails_after_the_commit_is_told_as_that(hub, folder):
+    hub.faults = [Fault("POST", "/tag/", 500, 99)]
+    with pytest.raises(PublishError, match=r"sent, but without the tag v1: it failed \(500\).* Push again"):
+        send(folder, Destination(tag="v1"))
+    hub.faults = []
+    send(folder, Destination(tag="v1"))
+    assert VidTwinModel.from_pretrained(REPO, revision="v1")
+
+
+@pytest.mark.parametrize("path", ["_lfs", "objects/batch"])
+def test_weights_that_are_cut_on_their_way_are_sent_again(hub, folder, path):
+    hub.faults = [Fault("PUT" if path == "_lfs" else "POST", path, 503, 1)]
+    send(folder)
+    assert VidTwinModel.from_pretrained(REPO)
+
+
+def test_a_token_that_cannot_be_one_is_refused(hub, folder):
+    with pytest.raises(PublishError, match="ASCII"):
+        send(folder, Destination(token="hf_ü"))
+    assert hub.log == []

@@ -28,11 +28,20 @@ def test_a_push_says_where_it_went(hub):
     assert VidTwinModel.from_pretrained("me/demo", revision="v1")
 
 
+def test_branch_and_tag_are_the_models_alone(hub):
+    done = run("demo", "me/demo", "--tag", "v1", "--revision", "next", "--metrics")
+    assert done.exit_code == 0, done.output
+    assert hub.repos["spaces", "me/fvd"].tags == {} and set(hub.repos["spaces", "me/fvd"].refs) == {"main"}
+
+
 def test_a_token_may_be_given_and_is_never_printed(hub, monkeypatch):
     monkeypatch.delenv("HF_TOKEN")
     refused = run("demo", "me/demo")
     assert refused.exit_code == 1
-    assert "Error: the Hub did not take me/demo: it does not know the token: log in" in refused.output
+    assert (
+        "Error: the Hub did not take me/demo: there is no token, or one that it does not know: log in"
+        in refused.output
+    )
     done = run("demo", "me/demo", "--token", TOKEN)
     assert done.exit_code == 0 and TOKEN not in done.output
 

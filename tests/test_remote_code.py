@@ -13,7 +13,7 @@ from transformers.dynamic_module_utils import get_imports
 
 from vidtwin import VidTwinConfig, VidTwinEncoderModel, VidTwinVideoProcessor
 from vidtwin.configuration import remote_code
-from vidtwin.configuration.remote_code import PORTABLE, write_remote_code
+from vidtwin.configuration.remote_code import PORTABLE, known_here, write_remote_code
 from vidtwin.modeling_vidtwin.video_io import write_video
 
 WANTED = {"torch", "transformers", "huggingface_hub", "safetensors", "einops", "numpy"}
@@ -81,6 +81,12 @@ def test_without_all_sources_nothing_is_written(tmp_path, monkeypatch):
     assert list(tmp_path.glob("*.py")) == []
 
 
+def test_entries_of_modules_that_are_not_there_are_dropped(tmp_path):
+    (tmp_path / "one.py").write_text("")
+    here = {"AutoConfig": "conf.C", "AutoModel": "one.M", "AutoX": "me/repo--two.X"}
+    assert known_here(tmp_path, {**here, "AutoY": "two.Y"}) == here
+
+
 def test_save_and_push_sends_the_code_too(hub, tmp_path):
     VidTwinConfig().save_pretrained(str(tmp_path / "one"), push_to_hub=True, repo_id="me/config")
     assert {"config.json", "modeling_vidtwin.py"} <= set(hub.files("me/config"))
@@ -141,4 +147,4 @@ def test_a_stranger_without_the_package_gets_equal_outputs(hub, tiny_model, tmp_
     assert torch.equal(tiny_model(told["clip"]).reconstruction, told["found"])
     assert (tmp_path / "out.mp4").is_file()
     auto_map = json.loads((tmp_path / "config_alone" / "config.json").read_text())["auto_map"]
-    assert auto_map["AutoModel"].endswith("modeling_vidtwin.VidTwinModel")
+    assert auto_map == {"AutoConfig": "configuration_vidtwin.VidTwinConfig"}  # there is no model beside it

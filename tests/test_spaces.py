@@ -16,6 +16,7 @@ def test_a_space_has_script_card_and_page(name):
     head, body = files["README.md"].decode().split("---\n", 2)[1:]
     assert yaml.safe_load(head)["sdk"] == "static" and "evaluate" in yaml.safe_load(head)["tags"]
     assert f'evaluate.load("org/{name}"' in body and "&lt;" not in body
+    assert "import vidtwin.metrics" not in body and "# pip install vidtwin" in body
     assert f"evaluate.load(&quot;org/{name}&quot;" in files["index.html"].decode()
 
 
