@@ -48,7 +48,7 @@ def summarise(scores: Scores, facts: dict[str, Any]) -> dict[str, Any]:
     notes = [
         fvd_note(len(scores.predictions)) if facts["fvd_net"] else None,
         f"Of the first {limit:,} videos only." if limit else None,
-        f"{refused:,} videos could not be read; summary.json names them." if refused else None,
+        f"{refused:,} of the videos could not be read; summary.json names them." if refused else None,
     ]
     return {
         **{name: value for name, value in facts.items() if name != "cost"},

@@ -35,6 +35,7 @@ def test_a_negative_number_is_refused_by_name(name, tmp_path):
         ({"torch_compile": True}, "set compile_blocks instead"),
         ({"fp16": True}, "use bf16"),
         ({"fsdp": True}, "use DDP"),
+        ({"push_to_hub": True, "hub_strategy": "every_save"}, "hub_strategy must be end"),
     ],
 )
 def test_what_cannot_be_trained_with_is_refused_in_a_sentence(options, message, tmp_path):

@@ -77,7 +77,7 @@ def test_a_part_of_the_videos_and_refused_ones_are_told(folder):
     summary = evaluate(folder, limit=4)
     assert summary["notes"] == [
         "Of the first 4 videos only.",
-        "1 videos could not be read; summary.json names them.",
+        "1 of the videos could not be read; summary.json names them.",
     ]
     page = (folder / "out" / "index.html").read_text()
     assert "broken.mp4: " in page and "Of the first 4 videos only." in page

@@ -64,7 +64,7 @@ def test_fvd_is_that_of_the_features_with_its_interval():
 def test_an_fvd_that_was_asked_for_and_cannot_be_is_told():
     summary = summarise(scores(1), {**FACTS, "fvd_net": "I3D"})
     assert "fvd" not in summary["metrics"]
-    refused = "1 videos could not be read; summary.json names them."
+    refused = "1 of the videos could not be read; summary.json names them."
     assert summary["notes"] == ["No FVD: it needs 2 clips of 9 frames or more, got 1.", refused]
     assert summarise(scores(), FACTS)["notes"] == [refused]
 

@@ -51,8 +51,3 @@ def test_missing_weights_are_named_with_the_way_out(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(MissingWeightsError, match=r"vgg16-397923af.pth in .*perceptual_weight: 0"):
         load_perceptual("vgg")
-
-
-def test_another_net_is_refused_by_name():
-    with pytest.raises(ValueError, match="net must be one of vgg, alex, squeeze"):
-        load_perceptual("resnet")

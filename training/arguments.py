@@ -118,5 +118,9 @@ class VidTwinTrainingArguments(TrainingArguments):
                 f"{self.n_gpu} GPUs in one process would use DataParallel: start one process per GPU with "
                 "accelerate launch -m vidtwin.training, or torchrun; or set CUDA_VISIBLE_DEVICES."
             )
+        if self.push_to_hub and self.hub_strategy != "end":
+            raise ValueError(
+                "hub_strategy must be end: others send raw weights and pickled arguments, a token among them."
+            )
         if self.discriminator_norm == "sync" and self.device.type != "cuda":
             raise ValueError("discriminator_norm: sync exists on GPUs only: use group or batch.")
