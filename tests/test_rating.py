@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import time
 from pathlib import Path
 
 import av
@@ -153,6 +154,16 @@ def test_what_a_file_says_of_itself_stays_out_of_the_page(study):
     assert np.array_equal(kept, wanted) and rate == wanted_rate
 
 
+def wait_for_whole(folder: Path) -> list[Path]:
+    """What the browser saved, once it has written it to the end."""
+    for _ in range(200):
+        for file in folder.glob("*.json"):
+            if file.read_text().endswith("}"):
+                return [file]
+        time.sleep(0.05)
+    raise AssertionError(f"the browser saved {[path.name for path in folder.iterdir()]}")
+
+
 @pytest.mark.slow
 def test_a_rater_in_a_browser_rates_every_pair_and_saves(study, browser, tmp_path):
     (tmp_path / "saved").mkdir()
@@ -181,11 +192,7 @@ def test_a_rater_in_a_browser_rates_every_pair_and_saves(study, browser, tmp_pat
     ready = "return [...document.querySelectorAll('video')].every(v => v.videoWidth > 0)"
     assert browser.execute_script(ready)
     click("#save")
-    for _ in range(100):
-        saved = list((tmp_path / "saved").glob("*.json"))
-        if saved:
-            break
-        browser.execute_script("return 1")
+    saved = wait_for_whole(tmp_path / "saved")
     found = opinions(key_of(study / "page.html"), saved)
     assert {each.mean for each in found if each.question == "semantic"} == {5}
     assert {each.mean for each in found if each.question == "temporal"} == {3}
