@@ -287,7 +287,11 @@ def test_the_fingerprint_is_of_what_the_model_computes_alone(folder: Path) -> No
 
 def test_only_what_a_model_needs_is_fetched_of_a_repository(hub, folder: Path) -> None:
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    foreign = {"training_args.bin": b"", "junk.json": b"{}", "checkpoint-1/config.json": b"{}"}
+    foreign = {
+        "training_args.bin": b"",
+        "junk.json": b"{}",
+        "checkpoint-1/video_preprocessor_config.json": b"",
+    }
     hub.put("me/mine", files | foreign)
     fetched = {path.relative_to(found) for found in [find_model("me/mine").path] for path in found.rglob("*")}
     assert "config.json" in {str(path) for path in fetched}
