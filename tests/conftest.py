@@ -10,6 +10,8 @@ from loopback_hub import HUB, TOKEN, LoopbackHub
 
 os.environ.update(
     HF_ENDPOINT=HUB.url,
+    NO_PROXY="127.0.0.1,localhost",
+    no_proxy="127.0.0.1,localhost",
     HF_HOME=tempfile.mkdtemp(prefix="vidtwin-tests-"),
     HF_HUB_DISABLE_XET="1",
     HF_HUB_OFFLINE="1",
