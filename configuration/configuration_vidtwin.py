@@ -137,11 +137,10 @@ class VidTwinConfig(PretrainedConfig):
         """As transformers', and the modelling code beside it, which AutoModel loads where `vidtwin` is not
         installed (trust_remote_code=True). A class that came from such code is copied by transformers."""
         if self._auto_class is None:
-            os.makedirs(save_directory, exist_ok=True)
-            encoder_only = self.architectures == ["VidTwinEncoderModel"]
+            model = "VidTwinEncoderModel" if self.encoder_only else "VidTwinModel"
             auto_map = {
                 "AutoConfig": "configuration_vidtwin.VidTwinConfig",
-                "AutoModel": f"modeling_vidtwin.{'VidTwinEncoderModel' if encoder_only else 'VidTwinModel'}",
+                "AutoModel": f"modeling_vidtwin.{model}",
             }
             if write_remote_code(save_directory, auto_map):
                 self.auto_map = auto_map
@@ -204,6 +203,11 @@ class VidTwinConfig(PretrainedConfig):
                     )
                 if not all(math.isfinite(value) and (kind == "mean" or value > 0) for value in values):
                     raise ValueError(f"{part}_{kind} must be finite (and positive for std), got {values}.")
+
+    @property
+    def encoder_only(self) -> bool:
+        """Whether it was saved with the encoder half alone (VidTwinEncoderModel)."""
+        return self.architectures == ["VidTwinEncoderModel"]
 
     @property
     def grid_size(self) -> int:

@@ -23,7 +23,7 @@ _RELATIVE = re.compile(r"^(\s*from\s+)\.+([\w.]+)(\s+import\b)", re.MULTILINE)
 
 
 def write_remote_code(folder: str | os.PathLike[str], auto_map: dict[str, str]) -> bool:
-    """Writes the modules that `auto_map` names, and all they import, to `folder`.
+    """Writes the modules that `auto_map` names, and all they import, to `folder`, which may be new.
 
     auto_map: transformers', such as {"AutoModel": "modeling_vidtwin.VidTwinModel"}. False, and nothing
     written, where a source is not at hand: of a configuration alone transformers fetched only its own file.
@@ -39,6 +39,7 @@ def write_remote_code(folder: str | os.PathLike[str], auto_map: dict[str, str]) 
             return False
         sources[module] = _RELATIVE.sub(_flat, file.read_text(encoding="utf-8"))
         wanted += [found[1].lstrip(".") for found in _RELATIVE.findall(sources[module])]
+    Path(folder).mkdir(parents=True, exist_ok=True)
     for module, text in sources.items():
         (Path(folder) / f"{module}.py").write_text(text, encoding="utf-8")
     return True

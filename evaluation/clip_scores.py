@@ -1,4 +1,4 @@
-"""The scores of one video, clip by clip.
+"""The scores of clips, and of one video clip by clip.
 
 Axes: t frames, y x pixels, c colour.
 """
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from vidtwin.metrics.functional import psnr, ssim
-from vidtwin.metrics.networks import I3D_LEAST_FRAMES, i3d_features
+from vidtwin.metrics.networks import I3D_LEAST_FRAMES, i3d_features, load_i3d, load_lpips
 from vidtwin.modeling_vidtwin.long_video import reconstruct_parts
 from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
 from vidtwin.modeling_vidtwin.video_io import VideoReader
@@ -25,16 +25,53 @@ from vidtwin.training.perceptual import PerceptualLoss
 from .sources import Video
 
 
+@dataclass(frozen=True)
+class Judges:
+    """The networks that measure beside PSNR and SSIM, where they are wanted; `detector` is FVD's."""
+
+    lpips: PerceptualLoss | None = None
+    detector: Any = None
+    device: torch.device = torch.device("cpu")
+
+    @classmethod
+    def load(cls, lpips: str | None, fvd: str | None, device: torch.device) -> Judges:
+        """lpips: a net, or None. fvd: "hub", the path of the I3D file, or None.
+
+        Raises MissingWeightsError for networks that are not there.
+        """
+        perceptual = PerceptualLoss(load_lpips(lpips)).to(device) if lpips else None
+        detector = load_i3d(None if fvd == "hub" else fvd, str(device)) if fvd else None
+        return cls(perceptual, detector, device)
+
+    @torch.inference_mode()
+    def scores(self, prediction: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+        """PSNR, SSIM and, if wanted, LPIPS of one clip, uint8 `t y x c`."""
+        scores = {
+            "psnr": psnr(prediction, reference).mean().item(),
+            "ssim": ssim(prediction, reference).mean().item(),
+        }
+        if self.lpips is not None:
+            clips = (torch.from_numpy(clip).to(self.device) for clip in (reference, prediction))
+            scores["lpips"] = self.lpips(*(clip.movedim(-1, 1)[None] / 127.5 - 1 for clip in clips)).item()
+        return scores
+
+    def features(self, prediction: np.ndarray, reference: np.ndarray) -> np.ndarray | None:
+        """FVD's `2 400` of a clip and its reference; None if not wanted, or too short for the detector."""
+        pair = (prediction, reference)
+        if self.detector is None or min(map(len, pair)) < I3D_LEAST_FRAMES:
+            return None
+        return torch.stack([i3d_features(self.detector, clip) for clip in pair]).numpy()
+
+
 @dataclass
 class Scorer:
-    """A model with what measures it; without `lpips` or `detector` (of FVD) these are left out."""
+    """A model with what measures it."""
 
     model: VidTwinModel
     processor: VidTwinVideoProcessor
     fps: float
     batch_size: int = 4
-    lpips: PerceptualLoss | None = None
-    detector: Any = None
+    judges: Judges = Judges()
 
     def score(self, video: Video) -> tuple[list[dict[str, Any]], np.ndarray, float]:
         """A row for each clip, features of prediction and reference `clips 2 400`, and the seconds it took.
@@ -45,10 +82,9 @@ class Scorer:
         rows, features = [], []
         for number, (reference, prediction) in enumerate(self.clips(video)):
             row = {"video": video.name, "clip": number, "frames": len(reference)}
-            rows.append({**row, **self._scores(prediction, reference)})
-            if self.detector is not None and len(reference) >= I3D_LEAST_FRAMES:
-                pair = (i3d_features(self.detector, clip) for clip in (prediction, reference))
-                features.append(torch.stack(list(pair)).numpy())
+            rows.append({**row, **self.judges.scores(prediction, reference)})
+            if (pair := self.judges.features(prediction, reference)) is not None:
+                features.append(pair)
         return rows, np.array(features), time.perf_counter() - started
 
     def clips(self, video: Video) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -60,14 +96,3 @@ class Scorer:
                     np.stack([each["original"] for each in clip]),
                     np.stack([each["all"] for each in clip]),
                 )
-
-    @torch.inference_mode()
-    def _scores(self, prediction: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-        scores = {
-            "psnr": psnr(prediction, reference).mean().item(),
-            "ssim": ssim(prediction, reference).mean().item(),
-        }
-        if self.lpips is not None:
-            clips = (torch.from_numpy(clip).to(self.model.device) for clip in (reference, prediction))
-            scores["lpips"] = self.lpips(*(clip.movedim(-1, 1)[None] / 127.5 - 1 for clip in clips)).item()
-        return scores

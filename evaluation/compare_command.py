@@ -17,14 +17,12 @@ import torch
 from torch import Tensor
 
 from vidtwin.metrics.frechet import frechet_distance
-from vidtwin.metrics.functional import psnr, ssim
-from vidtwin.metrics.networks import I3D_LEAST_FRAMES, i3d_features, load_i3d, load_lpips
 from vidtwin.modeling_vidtwin.hub_errors import hub_reason
 from vidtwin.modeling_vidtwin.model_folder import find_model
 from vidtwin.modeling_vidtwin.video_io import VideoError, VideoReader
 from vidtwin.modeling_vidtwin.video_processing_vidtwin import VidTwinVideoProcessor
-from vidtwin.training.perceptual import PerceptualLoss
 
+from .clip_scores import Judges
 from .costs import flops, peak_memory_mib, seconds
 from .peers import KINDS, LATENT_BITS, Codec, open_codec
 from .protocols import FVD_NET, PROTOCOLS, fvd_note
@@ -46,14 +44,6 @@ class CompareSettings:
     fvd: str | None = None
 
 
-@dataclass(frozen=True)
-class Judges:
-    """The networks that measure beside PSNR and SSIM, where they are wanted."""
-
-    lpips: PerceptualLoss | None = None
-    detector: Any = None
-
-
 def compare(
     specs: Sequence[str],
     data: str,
@@ -68,10 +58,7 @@ def compare(
     Raises ValueError for a source that cannot be used, and when all codecs fail.
     """
     clips = _clips(data, settings, _image_size(settings, specs), say)
-    judges = Judges(
-        PerceptualLoss(load_lpips(settings.lpips)).to(device) if settings.lpips else None,
-        load_i3d(None if settings.fvd == "hub" else settings.fvd, str(device)) if settings.fvd else None,
-    )
+    judges = Judges.load(settings.lpips, settings.fvd, device)
     facts: dict[str, Any] = {"data": data, "n_clips": len(clips), "protocol": _protocol(settings, clips[0])}
     rows: list[dict[str, Any]] = []
     failed: list[str] = []
@@ -85,6 +72,7 @@ def compare(
             say(failed[-1])
         else:
             say(table(rows[-1:]))
+        if rows:
             _write(out, {**facts, "notes": [*failed, *_notes(settings, rows)], "rows": rows})
 
     for name in specs:
@@ -158,13 +146,13 @@ def _clips(data: str, settings: CompareSettings, side: int, say: Callable[[str],
 
 
 @torch.no_grad()
-def measure(codec: Codec, clips: Sequence[Tensor], judges: Judges = Judges()) -> dict[str, Any]:
+def measure(codec: Codec, clips: Sequence[Tensor], judges: Judges) -> dict[str, Any]:
     """Quality over all clips, and the cost of one: operations, the median of seconds, peak memory."""
     first = clips[0]
     count = flops(lambda: codec.reconstruct(first))
     peak = peak_memory_mib(lambda: codec.reconstruct(first), first.device)
     times, scores, given, back = [], [], 0, 0
-    features: list[tuple[Tensor, Tensor]] = []
+    features: list[np.ndarray] = []
     for clip in clips:
         results: list[Tensor] = []
         codec.reconstruct(clip)  # to warm up, and for H.264 to find its quality
@@ -173,10 +161,10 @@ def measure(codec: Codec, clips: Sequence[Tensor], judges: Judges = Judges()) ->
         given, back = given + len(clip), back + len(found)
         if not codec.trained:
             continue
-        scores.append(_scores(found, clip[: len(found)], judges.lpips))
-        if judges.detector is not None and len(found) >= I3D_LEAST_FRAMES:
-            pair = (i3d_features(judges.detector, (each.movedim(1, -1) + 1) / 2) for each in (found, clip))
-            features.append((next(pair), next(pair)))
+        prediction, reference = _pixels(found), _pixels(clip)
+        scores.append(judges.scores(prediction, reference[: len(prediction)]))
+        if (pair := judges.features(prediction, reference)) is not None:
+            features.append(pair)
     return {
         "codec": codec.name,
         "parameters": codec.parameters,
@@ -193,25 +181,19 @@ def measure(codec: Codec, clips: Sequence[Tensor], judges: Judges = Judges()) ->
     }
 
 
-def _fvd(features: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:
+def _fvd(features: Sequence[np.ndarray]) -> dict[str, float]:
     if len(features) < 2:
         return {"fvd_clips": len(features)}
-    found, wanted = (torch.stack(list(side)).numpy() for side in zip(*features, strict=True))
-    return {"fvd": frechet_distance(found, wanted), "fvd_clips": len(features)}
+    return {"fvd": frechet_distance(*np.stack(features, axis=1)), "fvd_clips": len(features)}
 
 
 def _keep(codec: Codec, clip: Tensor, results: list[Tensor]) -> None:
     results.append(codec.reconstruct(clip))
 
 
-def _scores(found: Tensor, wanted: Tensor, lpips: PerceptualLoss | None) -> dict[str, float]:
-    pixels = [
-        ((video.movedim(1, -1).float() + 1) * 127.5).round().byte().cpu().numpy() for video in (found, wanted)
-    ]
-    scores = {"psnr": psnr(*pixels).mean().item(), "ssim": ssim(*pixels).mean().item()}
-    if lpips is not None:
-        scores["lpips"] = lpips(wanted[None], found[None]).item()
-    return scores
+def _pixels(video: Tensor) -> np.ndarray:
+    """A clip `t c y x` in [-1, 1] as uint8 `t y x c`."""
+    return ((video.movedim(1, -1).float() + 1) * 127.5).round().byte().cpu().numpy()
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

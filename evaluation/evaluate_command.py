@@ -14,12 +14,10 @@ from accelerate import PartialState
 from datasets.utils.logging import disable_progress_bar
 
 from vidtwin import __version__
-from vidtwin.metrics.networks import load_i3d, load_lpips
 from vidtwin.modeling_vidtwin.model_folder import ModelFolder
 from vidtwin.modeling_vidtwin.summary import summarize
-from vidtwin.training.perceptual import PerceptualLoss
 
-from .clip_scores import Scorer
+from .clip_scores import Judges, Scorer
 from .evaluation_report import summarise, write_clips, write_report
 from .protocols import FVD_NET, PROTOCOLS
 from .score_run import begin, score_all
@@ -70,13 +68,9 @@ def evaluate_model(
 
 
 def _scorer(folder: ModelFolder, settings: Settings, where: tuple[torch.device, torch.dtype]) -> Scorer:
-    device = where[0]
-    lpips = PerceptualLoss(load_lpips(settings.lpips)).to(device) if settings.lpips else None
-    detector = (
-        load_i3d(None if settings.fvd == "hub" else settings.fvd, str(device)) if settings.fvd else None
-    )
+    judges = Judges.load(settings.lpips, settings.fvd, where[0])
     fps = PROTOCOLS[settings.protocol].fps
-    return Scorer(folder.load(*where), folder.processor("crop"), fps, settings.batch_size, lpips, detector)
+    return Scorer(folder.load(*where), folder.processor("crop"), fps, settings.batch_size, judges)
 
 
 def _identity(folder: ModelFolder, data: str, settings: Settings, scorer: Scorer) -> dict[str, Any]:

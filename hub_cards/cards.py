@@ -11,13 +11,13 @@ import yaml
 from huggingface_hub import DatasetCardData, ModelCard, ModelCardData
 
 from vidtwin.configuration.configuration_vidtwin import VidTwinConfig
+from vidtwin.modeling_vidtwin.modeling_vidtwin import VidTwinModel
 from vidtwin.modeling_vidtwin.summary import summarize
 
 from .results import eval_results, quality_table, results_table
 
 TEMPLATES = Path(__file__).parent / "templates"
 NOT_MEASURED = "Not measured."
-_TAGS = ["vidtwin", "video", "autoencoder", "vae", "custom_code"]
 _NAMED = re.compile(r"^model_name: (.+)\n", re.MULTILINE)
 _LOADED = re.compile(r'AutoModel\.from_pretrained\("([^"]+)", trust_remote_code=True')
 _OURS = "library_name: vidtwin\n"
@@ -43,13 +43,12 @@ def model_card(repo: str, config: VidTwinConfig, story: Story, measured: dict[st
     repo: the Hub id its examples load. measured: the summary of `vidtwin evaluate`, for the results and the
     model-index; the story's results else.
     """
-    decodes = config.architectures != ["VidTwinEncoderModel"]
-    cost = summarize(config, decodes)
-    use = (TEMPLATES / ("use.md" if decodes else "use_encoder.md")).read_text(encoding="utf-8")
+    cost = summarize(config, decodes=not config.encoder_only)
+    use = (TEMPLATES / ("use_encoder.md" if config.encoder_only else "use.md")).read_text(encoding="utf-8")
     text = (TEMPLATES / "model.md").read_text(encoding="utf-8")
     body = text.format(
         use=use.format(repo=repo, num_frames=config.num_frames),
-        operations="encode and decode" if decodes else "encode",
+        operations="encode" if config.encoder_only else "encode and decode",
         name=repo.rsplit("/", 1)[-1],
         summary=story.summary,
         training=story.training,
@@ -73,7 +72,7 @@ def _metadata(repo: str, license: str, measured: dict[str, Any] | None) -> Model
         license=license,
         library_name="vidtwin",
         pipeline_tag="video-to-video",
-        tags=_TAGS,
+        tags=VidTwinModel.model_tags,
         model_name=repo.rsplit("/", 1)[-1],
         eval_results=eval_results(measured) if measured else None,
     )

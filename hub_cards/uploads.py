@@ -115,7 +115,7 @@ def _model(
     folder: ModelFolder, repo: str, card: str | None, evaluation: Path | None, staging: Path
 ) -> Upload:
     config = folder.config()
-    kind = VidTwinEncoderModel if config.architectures == ["VidTwinEncoderModel"] else VidTwinModel
+    kind = VidTwinEncoderModel if config.encoder_only else VidTwinModel
     folder.load(torch.device("cpu"), kind=kind)
     config.save_pretrained(staging)
     folder.processor().save_pretrained(staging)
@@ -143,7 +143,8 @@ def _measured(evaluation: Path, folder: ModelFolder, repo: str) -> tuple[dict[st
         summary = json.loads(file.read_text(encoding="utf-8"))
         if summary["model_sha256"] != folder.sha256():
             raise ValueError(f"{evaluation} is the evaluation of another model, {summary['model']}.")
-        rows = list(csv.DictReader((evaluation / "scores.csv").open(encoding="utf-8", newline="")))
+        scores = (evaluation / "scores.csv").read_text(encoding="utf-8")
+        rows = list(csv.DictReader(io.StringIO(scores, newline="")))
         refused = [{**each, "video": _public(each["video"])} for each in summary["refused"]]
         summary |= {"model": repo, "data": _public(summary["data"]), "refused": refused}
     except (json.JSONDecodeError, KeyError, TypeError, OSError) as error:

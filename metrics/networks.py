@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from huggingface_hub import hf_hub_download
 from torch import Tensor, nn
 
-from ..modeling_vidtwin.hub_errors import hub_reason, is_of_the_hub
+from ..modeling_vidtwin.hub_errors import refused_as
 from .functional import Frames, unit_range
 
 LPIPS_NETS = {
@@ -65,15 +65,12 @@ def load_i3d(path: str | os.PathLike[str] | None = None, device: str = "cpu") ->
     ValueError for any other file.
     """
     if path is None:
-        try:
+        message = (
+            f"FVD needs {I3D_FILE} of the Hub repository {I3D_REPO}, and it could not be downloaded "
+            "({reason}). Give its path (detector=, --fvd FILE), or features of your own."
+        )
+        with refused_as(MissingWeightsError, message):
             path = hf_hub_download(I3D_REPO, I3D_FILE)
-        except Exception as error:
-            if not isinstance(error, OSError | ValueError) and not is_of_the_hub(error):
-                raise
-            raise MissingWeightsError(
-                f"FVD needs {I3D_FILE} of the Hub repository {I3D_REPO}, and it could not be downloaded "
-                f"({hub_reason(error)}). Give its path (detector=, --fvd FILE), or features of your own."
-            ) from error
     found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     if found != I3D_SHA256:
         raise ValueError(f"{path} is not the I3D file of FVD: its sha256 is {found}, not {I3D_SHA256}.")

@@ -21,7 +21,7 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
 from ..configuration.configuration_vidtwin import VidTwinConfig
-from .hub_errors import hub_reason, is_of_the_hub
+from .hub_errors import refused_as
 from .modeling_vidtwin import VidTwinModel
 from .transformer_vidtwin import spatial_position_table, temporal_position_table
 
@@ -90,14 +90,9 @@ def released_checkpoint(source: str, revision: str | None = None) -> Path:
         if not path.exists():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
         return path
-    try:
+    message = f"{source!r} is no file, and the Hub did not give its {RELEASED_FILE}: {{reason}}."
+    with refused_as(ConversionError, message):
         return Path(hf_hub_download(source, RELEASED_FILE, revision=revision))
-    except Exception as error:
-        if not isinstance(error, OSError | ValueError) and not is_of_the_hub(error):
-            raise
-        raise ConversionError(
-            f"{source!r} is no file, and the Hub did not give its {RELEASED_FILE}: {hub_reason(error)}."
-        ) from error
 
 
 def read_released(path: str | os.PathLike[str]) -> dict[str, Tensor]:

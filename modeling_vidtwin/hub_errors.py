@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -68,6 +71,17 @@ def _inside(error: BaseException) -> BaseException:
     """huggingface_hub wraps what goes wrong with a large file."""
     wrapped = type(error) is RuntimeError and error.__cause__ is not None
     return error.__cause__ or error if wrapped else error
+
+
+@contextmanager
+def refused_as(kind: type[ValueError], message: str) -> Iterator[None]:
+    """Turns what a download fails with into `kind` with a message, in which "{reason}" is filled in."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, OSError | ValueError) and not is_of_the_hub(error):
+            raise
+        raise kind(message.replace("{reason}", hub_reason(error))) from error
 
 
 def _reason_of(error: HfHubHTTPError) -> str:

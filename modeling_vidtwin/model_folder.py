@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..configuration.configuration_vidtwin import VidTwinConfig
 from . import bundled_model
-from .hub_errors import hub_reason, is_of_the_hub
+from .hub_errors import refused_as
 from .modeling_vidtwin import VidTwinEncoderModel, VidTwinModel
 from .video_processing_vidtwin import Fit, VidTwinVideoProcessor
 
@@ -151,15 +151,9 @@ def find_model(name: str, revision: str | None = None) -> ModelFolder:
         return ModelFolder(name, "", local)
     if name.count("/") != 1 or name.startswith((".", "/")):
         raise ValueError(unknown)
-    try:
+    with refused_as(ValueError, f"{name!r} is no folder, and the Hub did not give it: {{reason}}."):
         # Training leaves checkpoints in folders of their own: only the top of the repository is the model.
         path = snapshot_download(name, revision=revision, allow_patterns=_WANTED, ignore_patterns=["*/*"])
-    except Exception as error:
-        if not isinstance(error, OSError | ValueError) and not is_of_the_hub(error):
-            raise
-        raise ValueError(
-            f"{name!r} is no folder, and the Hub did not give it: {hub_reason(error)}."
-        ) from error
     if not (Path(path) / "config.json").is_file():
         raise ValueError(f"{name!r} must be a model on the Hub, got a repository without config.json.")
     return ModelFolder(name, Path(path).name, Path(path))

@@ -54,7 +54,7 @@ class VidTwinPreTrainedModel(PreTrainedModel):
     config_class = VidTwinConfig
     base_model_prefix = "vidtwin"
     main_input_name = "pixel_values_videos"
-    model_tags = ["vidtwin", "video", "autoencoder", "custom_code"]
+    model_tags = ["vidtwin", "video", "autoencoder", "vae", "custom_code"]
     input_modalities = ("video",)
     supports_gradient_checkpointing = True
     _supports_sdpa = True

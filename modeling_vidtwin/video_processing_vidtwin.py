@@ -113,7 +113,6 @@ class VidTwinVideoProcessor(BaseVideoProcessor):
     def save_pretrained(self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any):
         """As transformers', and the code that AutoVideoProcessor needs where `vidtwin` is not installed."""
         if self._auto_class is None:
-            os.makedirs(save_directory, exist_ok=True)
             auto_map = {"AutoVideoProcessor": "video_processing_vidtwin.VidTwinVideoProcessor"}
             if write_remote_code(save_directory, auto_map):
                 self.auto_map = auto_map

@@ -10,7 +10,7 @@ from torch import nn
 from video_maker import make_video, smooth_frames
 
 from vidtwin import VidTwinVideoProcessor
-from vidtwin.evaluation.clip_scores import Scorer
+from vidtwin.evaluation.clip_scores import Judges, Scorer
 from vidtwin.evaluation.sources import Video
 from vidtwin.metrics.functional import psnr, ssim
 from vidtwin.modeling_vidtwin.long_video import reconstruct_parts
@@ -69,7 +69,7 @@ def test_the_protocols_rate_decides_the_frames(scorer, video):
 
 
 def test_lpips_is_the_mean_over_frames(scorer, video):
-    scorer.lpips = PerceptualLoss(Distance())
+    scorer.judges = Judges(lpips=PerceptualLoss(Distance()))
     rows, _, _ = scorer.score(video)
     (original, reconstruction), *_ = scorer.clips(video)
     wanted = np.abs(original.astype(float) - reconstruction).mean() / 127.5
@@ -79,7 +79,7 @@ def test_lpips_is_the_mean_over_frames(scorer, video):
 def test_clips_long_enough_have_features_of_both_sides(scorer, video, monkeypatch):
     monkeypatch.setattr("vidtwin.evaluation.clip_scores.I3D_LEAST_FRAMES", 4)
     monkeypatch.setattr("vidtwin.metrics.networks.I3D_LEAST_FRAMES", 4)
-    scorer.detector = partial(pooled)
+    scorer.judges = Judges(detector=partial(pooled))
     _, features, _ = scorer.score(video)
     assert features.shape == (2, 2, 24)
     assert not np.array_equal(features[:, 0], features[:, 1])

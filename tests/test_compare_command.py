@@ -7,7 +7,8 @@ import torch
 from video_maker import make_video, smooth_frames
 
 from vidtwin.evaluation import compare_command
-from vidtwin.evaluation.compare_command import CompareSettings, Judges, compare, measure, table
+from vidtwin.evaluation.clip_scores import Judges
+from vidtwin.evaluation.compare_command import CompareSettings, compare, measure, table
 from vidtwin.evaluation.peers import Codec
 from vidtwin.metrics.frechet import frechet_distance
 from vidtwin.metrics.networks import i3d_features
@@ -57,7 +58,7 @@ def test_every_codec_has_a_row_and_h264_the_first_ones_bits(folder):
 
 
 def test_lost_frames_are_told_and_the_others_compared():
-    row = measure(Loser(), [torch.rand(16, 3, 32, 32) * 2 - 1])
+    row = measure(Loser(), [torch.rand(16, 3, 32, 32) * 2 - 1], Judges())
     assert (row["frames_in"], row["frames_out"]) == (16, 13) and row["psnr"] == pytest.approx(80, abs=1e-3)
     assert "| 13 of 16 |" in table([row])
 
@@ -71,7 +72,7 @@ def test_seconds_are_the_median_of_the_clips(monkeypatch):
 
     monkeypatch.setattr("vidtwin.evaluation.compare_command.seconds", timed)
     clips = [torch.rand(16, 3, 32, 32) * 2 - 1 for _ in range(3)]
-    row = measure(Loser(), clips)
+    row = measure(Loser(), clips, Judges())
     assert row["seconds"] == 3
     assert (row["latent_numbers"], row["rate"]) == (10, 10 / clips[0].numel())
 
@@ -89,7 +90,7 @@ def test_the_networks_and_the_number_of_clips_stand_with_the_figures(folder, mon
     def pooled(x, **_):
         return torch.nn.functional.adaptive_avg_pool3d(x, (1, 2, 2)).flatten(1)
 
-    monkeypatch.setattr("vidtwin.evaluation.compare_command.load_i3d", lambda *_: pooled)
+    monkeypatch.setattr("vidtwin.evaluation.clip_scores.load_i3d", lambda *_: pooled)
     settings = CompareSettings(clips=2, num_frames=9, image_size=32, fvd="hub")
     for number in range(2):
         make_video(folder / "videos" / f"long{number}.mp4", smooth_frames(9 + number), 25)
@@ -123,6 +124,8 @@ def test_a_codec_that_fails_is_told_and_the_others_are_kept(folder, monkeypatch)
     assert "broken is left out: out of memory" in said
     text = (folder / "out" / "compare.md").read_text()
     assert text.count("\n| ") == 3 and "broken is left out: out of memory" in text
+    compare(["h264:9000", "broken"], str(folder / "videos"), folder / "out", settings, CPU, said.append)
+    assert "broken is left out: out of memory" in (folder / "out" / "compare.md").read_text()
     with pytest.raises(ValueError, match="broken is left out"):
         compare(["broken"], str(folder / "videos"), folder / "none", settings, CPU, said.append)
     assert not (folder / "none").exists()
@@ -138,7 +141,7 @@ def test_the_clips_have_the_size_of_the_models(folder):
 def test_random_weights_have_a_cost_and_no_quality():
     codec = Loser()
     codec.trained = False
-    row = measure(codec, [torch.rand(16, 3, 32, 32) * 2 - 1])
+    row = measure(codec, [torch.rand(16, 3, 32, 32) * 2 - 1], Judges())
     assert "psnr" not in row and row["frames_out"] == 13
     assert "| 13 of 16 | - | - | - | - |" in table([row])
     notes = compare_command._notes(CompareSettings(fvd="hub"), [row])
@@ -146,7 +149,7 @@ def test_random_weights_have_a_cost_and_no_quality():
 
 
 def test_operations_are_counted():
-    row = measure(Loser(), [torch.rand(16, 3, 32, 32) * 2 - 1])
+    row = measure(Loser(), [torch.rand(16, 3, 32, 32) * 2 - 1], Judges())
     assert row["tflop"] == 13 * 3 * 32 * 32 * 32 * 2 / 1e12
 
 
@@ -166,7 +169,7 @@ def test_fvd_is_between_what_went_in_and_what_came_back():
     row = measure(Loser(), clips, Judges(detector=pooled))
 
     def of(clip):
-        return i3d_features(pooled, (clip.movedim(1, -1) + 1) / 2)
+        return i3d_features(pooled, ((clip.movedim(1, -1) + 1) * 127.5).round().byte())
 
     pairs = [(of(clip[:-3]), of(clip)) for clip in clips]
     wanted = frechet_distance(*(torch.stack(side).numpy() for side in zip(*pairs, strict=True)))

@@ -28,7 +28,7 @@ def test_the_table_and_the_note_are_printed(tiny_model, tmp_path, monkeypatch):
     VidTwinVideoProcessor.from_config(tiny_model.config).save_pretrained(tmp_path / "tiny")
     (tmp_path / "videos").mkdir()
     make_video(tmp_path / "videos" / "one.mp4", smooth_frames(6), 25)
-    monkeypatch.setattr("vidtwin.evaluation.evaluate_command.load_i3d", lambda *_: object())
+    monkeypatch.setattr("vidtwin.evaluation.clip_scores.load_i3d", lambda *_: object())
     words = ["evaluate", str(tmp_path / "tiny"), str(tmp_path / "videos"), "--out", str(tmp_path / "out")]
     found = CliRunner().invoke(app, [*words, "--fvd", "hub", "--quiet"])
     assert found.exit_code == 0, found.output

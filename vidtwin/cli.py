@@ -311,7 +311,7 @@ def info(
         folder = find_model(model, revision)
         config = folder.config()
         classes = " ".join(config.architectures or ["weights"])
-        decodes = config.architectures != ["VidTwinEncoderModel"]
+        decodes = not config.encoder_only
         typer.echo(f"{folder.path}: {classes}, stored as {folder.dtypes()}")
     typer.echo("\n".join(summarize(config, decodes).lines()))
 
